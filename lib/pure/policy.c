@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+#include "policy.h"
+#include "guard.h"
+
+#include <string.h>
+
+#define SECOND_NS UINT64_C(1000000000)
+
+/*
+ * A path is left when the notifications with COPIED outweigh the others by AVOID_LEAD, each other
+ * one counting COPIED_PER_OTHER: that is 90 %, and 32 notifications to be sure of it. Where all are
+ * copied (loopback) it takes exactly those, a few milliseconds; at 75 % it takes some 20,000.
+ */
+#define AVOID_LEAD	 32
+#define COPIED_PER_OTHER 9
+/* Counts are halved here, so that they stay small at exactly 90 %. */
+#define SEEN_MAX 4096
+
+/* A few messages in seconds cost nothing, and show within PAUSE_MAX_NS that a path has changed. */
+#define PAUSE_MIN_NS (1 * SECOND_NS)
+#define PAUSE_MAX_NS (4 * SECOND_NS)
+#define NR_PROBES    8
+
+/*
+ * Request and response over loopback break even between 16 and 32 KiB; below, inserting pages and
+ * unmapping them costs more than copying.
+ */
+#define CROSSOVER (16u << 10)
+/* Mapping pays well from here on: a read that goes wrong once in a while does not matter. */
+#define LARGE (2 * CROSSOVER)
+
+/* A mapping call that maps nothing costs one system call more; one in 16 reads, then far fewer. */
+#define FRUITLESS_MAX 4
+#define SKIP_MIN      64
+#define SKIP_MAX      4096
+
+void policy_init(struct policy *p, uint64_t zerocopy_min)
+{
+	memset(p, 0, sizeof(*p));
+	p->zerocopy_min = zerocopy_min;
+}
+
+struct policy_path *policy_path(struct policy *p, uint64_t key, uint64_t now_ns)
+{
+	struct policy_path *path = &p->paths[0];
+	size_t i;
+
+	if (key == 0)
+		key = UINT64_MAX;
+	for (i = 0; i < POLICY_NR_PATHS; i++) {
+		struct policy_path *each = &p->paths[i];
+
+		if (each->key == key) {
+			each->used_ns = now_ns;
+			return each;
+		}
+		if (path->key && (!each->key || each->used_ns < path->used_ns))
+			path = each;
+	}
+	*path = (struct policy_path){ .key = key, .used_ns = now_ns };
+	return path;
+}
+
+static void avoid(struct policy_path *path, uint64_t pause_ns, uint64_t now_ns)
+{
+	path->mode = POLICY_AVOIDING;
+	path->pause_ns = pause_ns < PAUSE_MAX_NS ? pause_ns : PAUSE_MAX_NS;
+	path->retry_ns = now_ns + path->pause_ns;
+}
+
+static void lend(struct policy_path *path)
+{
+	path->mode = POLICY_LENDING;
+	path->seen = path->copied = 0;
+}
+
+/*
+ * Begins a probe, or sends more after one whose notifications did not come: their connection may
+ * have gone, or the peer may take longer to acknowledge. What comes late still counts.
+ */
+static void probe(struct policy_path *path, uint64_t now_ns)
+{
+	if (path->mode != POLICY_PROBING)
+		path->seen = path->copied = 0;
+	path->mode = POLICY_PROBING;
+	path->probes = NR_PROBES - path->seen;
+	path->retry_ns = now_ns + path->pause_ns;
+}
+
+enum policy_why policy_send(const struct policy *p, struct policy_path *path, uint64_t len,
+			    uint64_t now_ns)
+{
+	path->used_ns = now_ns;
+	if (len < p->zerocopy_min)
+		return POLICY_SMALL;
+	if (path->mode == POLICY_LENDING)
+		return POLICY_FLAG;
+	if (now_ns >= path->retry_ns)
+		probe(path, now_ns);
+	if (path->mode == POLICY_AVOIDING || path->probes == 0)
+		return POLICY_KERNEL_COPIES;
+	path->probes--;
+	return POLICY_FLAG;
+}
+
+static void notified_lending(struct policy_path *path, uint64_t now_ns)
+{
+	uint64_t others = (uint64_t)(path->seen - path->copied) * COPIED_PER_OTHER;
+
+	if (others > path->copied) {
+		path->seen = path->copied = 0;
+	} else if (path->copied - others >= AVOID_LEAD) {
+		avoid(path, PAUSE_MIN_NS, now_ns);
+	} else if (path->seen >= SEEN_MAX) {
+		path->seen /= 2;
+		path->copied /= 2;
+	}
+}
+
+static void notified_probing(struct policy_path *path, uint64_t nr, uint64_t now_ns)
+{
+	if (path->seen < NR_PROBES) {
+		uint32_t missing = NR_PROBES - path->seen;
+
+		/* Probes merged into one notification are one look: send others for them. */
+		if (nr > missing || path->probes + (nr - 1) > missing)
+			path->probes = missing;
+		else
+			path->probes += nr - 1;
+	} else if (path->copied * 2 < path->seen) {
+		lend(path);
+	} else {
+		avoid(path, path->pause_ns * 2, now_ns);
+	}
+}
+
+void policy_notified(struct policy_path *path, uint64_t nr, bool copied, uint64_t now_ns)
+{
+	/* AVOIDING: of calls from before; the probe will tell. */
+	if (nr == 0 || path->mode == POLICY_AVOIDING)
+		return;
+	/* Guard 2: COPIED speaks for one part, and a packet capture or time stamps set it, too. */
+	if (!GUARD(2) && copied) {
+		path->mode = POLICY_AVOIDING;
+		path->retry_ns = UINT64_MAX;
+		return;
+	}
+	path->seen++;
+	path->copied += copied;
+	if (path->mode == POLICY_LENDING)
+		notified_lending(path, now_ns);
+	else
+		notified_probing(path, nr, now_ns);
+}
+
+uint32_t policy_crossover(void)
+{
+	return CROSSOVER;
+}
+
+bool policy_rx_map(struct policy_rx *p)
+{
+	if (p->skip > 0) {
+		p->skip--;
+		return false;
+	}
+	return p->large;
+}
+
+void policy_rx_result(struct policy_rx *p, bool tried, uint64_t mapped, uint64_t copied)
+{
+	p->large = mapped + copied >= LARGE;
+	if (!tried)
+		return;
+	/* What fits the copy buffer is copied whole, whether it could be mapped or not. */
+	if (mapped < copied && copied > CROSSOVER) {
+		p->fruitless++;
+	} else if (mapped > 0) {
+		p->fruitless = 0;
+		p->pause = 0;
+	}
+	if (p->fruitless < FRUITLESS_MAX)
+		return;
+	p->pause = p->pause == 0 ? SKIP_MIN : p->pause * 2;
+	if (p->pause > SKIP_MAX)
+		p->pause = SKIP_MAX;
+	p->skip = p->pause;
+	p->fruitless = 0;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * policy.h - copy or not
+ *
+ * Send: a message shorter than the threshold is copied. Of longer ones, what notifications say
+ * about their path decides: where the kernel copies nearly everything anyway, flagging only adds
+ * cost, so the path is left for a while and then tried again with a few messages. Every decision
+ * can be left again, in both directions, within seconds.
+ *
+ *	LENDING		until notifications with COPIED are 90 % and 32 more than that; then
+ *	AVOIDING	for a second, twice as long each time it follows a probe, at most 4 s; then
+ *	PROBING		until 8 notifications are in: LENDING if fewer than half of them had COPIED,
+ *			else AVOIDING
+ *
+ * To leave takes nine of ten and to return takes half, so a path that is copied now and then stays
+ * where it is. A notification counts once, however many calls it covers: COPIED speaks for its
+ * first part only, and a merged one is no more than one look at the path.
+ *
+ * Receive: mapping is tried on a connection that delivers large pieces; where nothing can be mapped
+ * it is left alone for a growing number of reads.
+ *
+ * Paths are remembered per context, in a small table, so that a new connection to the same peer
+ * starts with what the last one learned. Time is an argument; nothing here calls anybody.
+ */
+#ifndef ZCSI_POLICY_H
+#define ZCSI_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum policy_why {
+	POLICY_FLAG, /* do not copy */
+	POLICY_SMALL,
+	POLICY_KERNEL_COPIES,
+};
+
+enum policy_mode {
+	POLICY_LENDING,	 /* flag what is large enough */
+	POLICY_AVOIDING, /* the kernel copied it all: copy until retry_ns */
+	POLICY_PROBING,	 /* flag a few again and see */
+};
+
+struct policy_path {
+	uint64_t key;	   /* peer, without its port; 0: free */
+	uint64_t used_ns;  /* last use, for replacement */
+	uint64_t retry_ns; /* AVOIDING: when to probe; PROBING: when to send more for the lost */
+	uint64_t pause_ns; /* the last pause; doubles to a limit */
+	uint32_t mode;	   /* enum policy_mode */
+	/*
+	 * Notifications that the next decision rests on. LENDING: since the path was last seen to
+	 * lend one in ten; PROBING: since it began; AVOIDING: those that led there.
+	 */
+	uint32_t seen;
+	uint32_t copied; /* of them, with COPIED */
+	uint32_t probes; /* PROBING: messages still to flag */
+};
+
+#define POLICY_NR_PATHS 64
+
+struct policy {
+	uint64_t zerocopy_min;
+	struct policy_path paths[POLICY_NR_PATHS];
+};
+
+void policy_init(struct policy *p, uint64_t zerocopy_min);
+/*
+ * The memory of a path; the least recently used one is forgotten when the table is full. The
+ * pointer stays good as long as the policy, but may come to be another peer's: path->key tells, and
+ * nothing worse happens than a decision that is found wrong in seconds. Peers without a key (0)
+ * share one path.
+ */
+struct policy_path *policy_path(struct policy *p, uint64_t key, uint64_t now_ns);
+/* For one message: each POLICY_FLAG of a path that is probed uses up a probe. */
+enum policy_why policy_send(const struct policy *p, struct policy_path *path, uint64_t len,
+			    uint64_t now_ns);
+/* A notification of `nr` calls (0: ignored); `copied` is a hint for its first part. */
+void policy_notified(struct policy_path *path, uint64_t nr, bool copied, uint64_t now_ns);
+
+/* ---- receive, one per connection ------------------------------------------------------------- */
+
+struct policy_rx {	    /* begins as all 0: by copy */
+	uint16_t fruitless; /* mapping reads in a row that copied most although much was queued */
+	uint16_t skip;	    /* reads until mapping is tried again */
+	uint16_t pause;	    /* the last value of skip; doubles to a limit */
+	uint16_t large;	    /* the last read was large enough to be worth mapping */
+};
+
+/* Bytes queued at or below which copying is cheaper (`copybuf_len`). */
+uint32_t policy_crossover(void);
+/* Whether the next read should be a mapping call. Ask once per read: it counts the pause down. */
+bool policy_rx_map(struct policy_rx *p);
+/*
+ * What a read brought: a mapping call (tried) or none, and the plain calls that followed it until
+ * the queue was empty or the caller had enough. A read of less than twice the crossover never
+ * suggests mapping, so a copying one needs a buffer of at least that.
+ */
+void policy_rx_result(struct policy_rx *p, bool tried, uint64_t mapped, uint64_t copied);
+
+#endif
