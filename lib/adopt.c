@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * adopt.c - a descriptor on which somebody may have made flagged sends before
+ *
+ * The kernel's counter cannot be read, and a notification of a foreign send looks exactly like one of
+ * ours. So nothing of the caller's is lent until everything sent is acknowledged (SIOCOUTQ is 0) and
+ * the error queue is empty; then one flagged send, of memory that is the library's, goes out alone: the
+ * number of its notification is where our numbers begin.
+ */
+#include "conn.h"
+#include "sys.h"
+
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#ifndef MSG_ZEROCOPY
+#define MSG_ZEROCOPY 0x4000000
+#endif
+
+static bool is_quiet(struct zcs_conn *c)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+	int unacked = 0;
+
+	if (zcsi_sys->ioctl(c->fd, SIOCOUTQ, &unacked) < 0 || unacked)
+		return false;
+	/*
+	 * SIOCOUTQ reads without the socket's lock and may run ahead of the acknowledgement's
+	 * processing: a call that takes the lock waits until its notifications are queued.
+	 */
+	zcsi_sys->getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len);
+	reap(c, UINT32_MAX); /* foreign ones go to the callback */
+	return !c->no_lend;
+}
+
+/* The next bytes of the stream, in memory of the library's own. */
+static size_t copy_next(const struct msg *m, char *buf, size_t max)
+{
+	size_t n = 0, off = m->iov_off;
+
+	for (uint32_t i = m->iov_i; i < m->nr_iov && n < max; i++, off = 0) {
+		const struct iovec *v = &M_IOV(m)[i];
+		size_t len = min_u64(v->iov_len - off, max - n);
+
+		memcpy(buf + n, (char *)v->iov_base + off, len);
+		n += len;
+	}
+	return n;
+}
+
+/* Bytes sent by the probe, a negative errno, or 0: not now, copy. */
+ssize_t adopt_try(struct zcs_conn *c, struct msg *m)
+{
+	struct msghdr mh = { .msg_iovlen = 1 };
+	struct iovec v;
+	ssize_t r;
+	char *buf;
+
+	if (c->adopt != ADOPT_WAIT || !is_quiet(c))
+		return 0;
+	buf = pool_alloc(&c->ctx->pool, ZCSI_PAGE, NULL, POOL_INTERNAL);
+	if (!buf)
+		return 0;
+	v = (struct iovec){ buf, copy_next(m, buf, ZCSI_PAGE) };
+	mh.msg_iov = &v;
+	r = zcsi_sys->sendmsg(c->fd, &mh, MSG_DONTWAIT | MSG_ZEROCOPY);
+	c->stats.tx_calls++;
+	if (r <= 0) {
+		pool_unref(&c->ctx->pool, buf);
+		return 0; /* the copying call that follows meets the error, if there is one */
+	}
+	c->q->probe = buf;
+	c->adopt = ADOPT_PROBE;
+	tx_advance(c, r, false);
+	return r;
+}
+
+void adopt_note(struct zcs_conn *c, const struct errq_note *note)
+{
+	ledger_rebase(&c->ledger, (uint64_t)note->hi + 1);
+	c->adopt = ADOPT_DONE;
+	pool_unref(&c->ctx->pool, c->q->probe);
+	c->q->probe = NULL;
+	tx_pop(c);
+}
+
+/* The connection ends with the probe still out: its page is never used again. */
+void adopt_drop(struct zcs_conn *c)
+{
+	if (!c->q || !c->q->probe)
+		return;
+	pool_condemn(&c->ctx->pool, c->q->probe);
+	pool_unref(&c->ctx->pool, c->q->probe);
+	c->q->probe = NULL;
+	tx_pop(c);
+}

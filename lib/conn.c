@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conn.c - one descriptor: open, readiness, failure, detach
+ */
+#include "conn.h"
+
+#include "sys.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#ifndef SO_ZEROCOPY
+#define SO_ZEROCOPY 60
+#endif
+
+#define LOOK_NS (5ull * 1000000) /* how often acknowledgement of a file or a close is looked up */
+#define MS	1000000ull
+
+/* ---- options --------------------------------------------------------------------------------------- */
+
+static uint64_t limit(uint64_t v, uint64_t old)
+{
+	return !v ? old : v == ZCS_NONE ? 0 : v;
+}
+
+static void apply(struct zcs_conn *c, const struct zcs_conn_opts *o)
+{
+	c->user = o->user ? o->user : c->user;
+	c->foreign = o->foreign ? o->foreign : c->foreign;
+	if (o->lent_max) {
+		c->lent_max = limit(o->lent_max, 0);
+		c->writable_at = c->lent_max / 2;
+	}
+	c->writable_at = limit(o->writable_at, c->writable_at);
+	c->borrowed_max = limit(o->borrowed_max, c->borrowed_max);
+	c->loan_age_ms = limit(o->loan_age_ms, c->loan_age_ms);
+	c->drain_ms = limit(o->drain_ms, c->drain_ms);
+	c->send_way = o->send_way ? o->send_way : c->send_way;
+	c->recv_way = o->recv_way ? o->recv_way : c->recv_way;
+	c->trust = o->trust ? o->trust : c->trust;
+}
+
+static int check_opts(const struct zcs_conn_opts *o)
+{
+	if (o->send_way > ZCS_WAY_ZEROCOPY || o->recv_way > ZCS_WAY_ZEROCOPY)
+		return -EINVAL;
+	return o->trust > ZCS_TRUST_NONE || o->poll_self > 1 ? -EINVAL : 0;
+}
+
+static void set_defaults(struct zcs_conn *c)
+{
+	c->lent_max = 16u << 20;
+	c->writable_at = 8u << 20;
+	c->borrowed_max = 8u << 20;
+	c->drain_ms = 30000;
+	c->send_way = ZCS_WAY_ADAPT;
+	c->recv_way = ZCS_WAY_ADAPT;
+	c->trust = ZCS_TRUST_ROUTE;
+	c->flag_cap = TX_FLAG_CAP;
+	c->lowat = 1;
+	c->rx_maybe = true;
+}
+
+/* ---- open ------------------------------------------------------------------------------------------ */
+
+/* Where the numbers of flagged sends stand; prior_sends of zcs_conn_opts. */
+static void start_numbers(struct zcs_conn *c, const struct zcs_conn_opts *o, bool was_on)
+{
+	uint64_t first = limit(o->prior_sends, 0);
+
+	ledger_init(&c->ledger, first);
+	if (was_on && !o->prior_sends)
+		c->adopt = ADOPT_WAIT;
+}
+
+static void learn_socket(struct zcs_conn *c, const struct zcs_conn_opts *o, const struct probe_socket *s)
+{
+	int on = 1;
+
+	c->tcp = s->tcp;
+	c->peer = s->peer;
+	c->connecting = s->state == TCP_SYN_SENT;
+	start_numbers(c, o, s->zerocopy_on);
+	if (s->ulp)
+		c->no_lend = c->no_map = ZCS_R_ULP;
+	else if (!s->tcp) {
+		c->no_lend = ZCS_R_NO_SO_ZEROCOPY;
+		c->no_map = ZCS_R_NO_MAP;
+	} else if (!s->zerocopy_on &&
+		   zcsi_sys->setsockopt(c->fd, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof(on)) < 0)
+		c->no_lend = ZCS_R_NO_SO_ZEROCOPY;
+}
+
+int conn_poll_on(struct zcs_conn *c)
+{
+	struct epoll_event ev = {
+		.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET,
+		.data.ptr = c,
+	};
+	int r = zcsi_sys->epoll_ctl(c->ctx->ep, EPOLL_CTL_ADD, c->fd, &ev);
+
+	c->polled = r == 0;
+	return r;
+}
+
+static struct zcs_conn *conn_new(struct zcs_ctx *ctx, int fd, const struct zcs_conn_opts *o,
+				 const struct probe_socket *s)
+{
+	struct zcs_conn *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->ctx = ctx;
+	c->fd = fd;
+	set_defaults(c);
+	apply(c, o);
+	c->poll_self = o->poll_self;
+	learn_socket(c, o, s);
+	return c;
+}
+
+ZCS_EXPORT int zcs_conn_open(struct zcs_ctx *ctx, int fd, const struct zcs_conn_opts *opts,
+			     struct zcs_conn **conn_out)
+{
+	struct zcs_conn_opts o;
+	struct probe_socket s;
+	struct zcs_conn *c;
+	int r = opts_copy(&o, sizeof(o), opts);
+
+	if (!r)
+		r = check_opts(&o);
+	if (!r)
+		r = probe_socket(fd, &s);
+	if (r)
+		return r;
+	c = conn_new(ctx, fd, &o, &s);
+	if (!c)
+		return -ENOMEM;
+	r = c->poll_self ? 0 : conn_poll_on(c);
+	if (r < 0) {
+		ledger_fini(&c->ledger);
+		free(c);
+		return r;
+	}
+	list_add_tail(&ctx->conns, &c->all);
+	ctx->nr_open++;
+	*conn_out = c;
+	return 0;
+}
+
+ZCS_EXPORT int zcs_conn_limits(struct zcs_conn *c, const struct zcs_conn_opts *opts)
+{
+	struct zcs_conn_opts o;
+	int r = opts_copy(&o, sizeof(o), opts);
+
+	if (!r)
+		r = check_opts(&o);
+	if (r)
+		return r;
+	apply(c, &o);
+	conn_set_timer(c);
+	ctx_lent_back(c->ctx);
+	span_unstall(c->ctx);
+	return 0;
+}
+
+ZCS_EXPORT int zcs_conn_fd(const struct zcs_conn *c)
+{
+	return c->fd;
+}
+
+/* ---- readiness ------------------------------------------------------------------------------------- */
+
+void conn_schedule(struct zcs_conn *c)
+{
+	if (!list_is_linked(&c->ready))
+		list_add_tail(&c->ctx->ready, &c->ready);
+	ctx_wake(c->ctx);
+}
+
+struct policy_path *conn_path(struct zcs_conn *c)
+{
+	if (!c->path || c->path->key != c->peer)
+		c->path = policy_path(&c->ctx->policy, c->peer, ctx_now());
+	return c->path;
+}
+
+static int socket_error(struct zcs_conn *c)
+{
+	int err = 0;
+	socklen_t len = sizeof(err);
+	int r = zcsi_sys->getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &err, &len);
+
+	return r < 0 ? r : -err;
+}
+
+static void connected(struct zcs_conn *c, uint32_t revents)
+{
+	int err;
+
+	if (!(revents & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
+		return;
+	err = socket_error(c);
+	if (err) {
+		conn_fail(c, err);
+		return;
+	}
+	if (!(revents & EPOLLOUT))
+		return;
+	c->connecting = false;
+	event_raise(c, ZCS_EV_OPEN);
+}
+
+/*
+ * EPOLLERR mostly means notifications. The socket's error is asked for only when there were none, or
+ * the connection hung up: reading SO_ERROR takes the error away from recv, so it is kept in c->error,
+ * and recv reports it after the data that came before it.
+ */
+static void work_errors(struct zcs_conn *c, uint32_t revents)
+{
+	int n = reap(c, UINT32_MAX), err;
+
+	if (n && !(revents & EPOLLHUP))
+		return;
+	err = socket_error(c);
+	if (err)
+		conn_fail(c, err);
+}
+
+void conn_work(struct zcs_conn *c, uint32_t revents)
+{
+	int r;
+
+	if (c->closed)
+		return;
+	if (c->connecting)
+		connected(c, revents);
+	else if (revents & (EPOLLERR | EPOLLHUP))
+		work_errors(c, revents);
+	if (c->closed)
+		return;
+	if (revents & EPOLLOUT)
+		c->blocked = false;
+	rx_ready(c, revents);
+	r = tx_push(c);
+	if (r < 0)
+		conn_fail(c, r);
+	file_acked(c);
+	if (c->closing)
+		close_step(c);
+}
+
+ZCS_EXPORT int zcs_conn_ready(struct zcs_conn *c, uint32_t revents)
+{
+	uint32_t want = EPOLLRDHUP;
+
+	if (c->closing)
+		return 0;
+	if (revents)
+		conn_work(c, revents);
+	if (!c->rx_told && !c->rx_eof && !list_is_linked(&c->stalled))
+		want |= EPOLLIN | EPOLLPRI;
+	if (c->rx_hup)
+		want &= ~EPOLLRDHUP;
+	if (c->blocked || c->connecting)
+		want |= EPOLLOUT;
+	return (int)want;
+}
+
+/* ---- failure and timers ---------------------------------------------------------------------------- */
+
+void conn_fail(struct zcs_conn *c, int error)
+{
+	if (c->error)
+		return;
+	c->error = error;
+	c->connecting = false;
+	if (!c->closing)
+		event_raise(c, ZCS_EV_ERROR);
+	event_drop(c, ZCS_EV_WRITABLE);
+	list_del(&c->waiting);
+	tx_abandon(c, error);
+	/* Data that came before the error can still be read, and then the error itself. */
+	c->rx_maybe = true;
+	rx_ready(c, EPOLLIN);
+}
+
+static uint64_t oldest_loan(const struct zcs_conn *c)
+{
+	return c->q && c->q->head != c->q->tail ? txq_at(c->q, c->q->head)->at_ns : 0;
+}
+
+void conn_set_timer(struct zcs_conn *c)
+{
+	uint64_t at = c->close_ns;
+
+	if (c->closed)
+		return;
+	if (c->loan_age_ms && !c->error && oldest_loan(c)) {
+		uint64_t age = oldest_loan(c) + c->loan_age_ms * MS;
+
+		at = at ? min_u64(at, age) : age;
+	}
+	if ((c->q && c->q->files) || c->closing) {
+		uint64_t look = ctx_now() + LOOK_NS;
+
+		at = at ? min_u64(at, look) : look;
+	}
+	ctx_set_timer(c, at);
+}
+
+void conn_timer(struct zcs_conn *c, uint64_t now_ns)
+{
+	uint64_t oldest = oldest_loan(c);
+
+	c->wake_ns = 0;
+	if (c->closed)
+		return;
+	if (c->close_ns && now_ns >= c->close_ns) {
+		close_deadline(c);
+		return;
+	}
+	if (c->loan_age_ms && oldest && now_ns >= oldest + c->loan_age_ms * MS)
+		conn_fail(c, -ETIMEDOUT);
+	file_acked(c);
+	conn_set_timer(c);
+	if (c->closing)
+		close_step(c);
+}
+
+/* ---- leaving --------------------------------------------------------------------------------------- */
+
+void conn_free(struct zcs_conn *c)
+{
+	list_del(&c->all);
+	ledger_fini(&c->ledger);
+	free(c);
+}
+
+ZCS_EXPORT int zcs_conn_detach(struct zcs_conn *c, uint64_t *prior_out)
+{
+	int fd = c->fd;
+
+	if (c->closing || c->q || c->nr_spans || c->events || ledger_out(&c->ledger))
+		return -EBUSY;
+	if (prior_out)
+		*prior_out = c->adopt != ADOPT_DONE ? 0 : c->ledger.next ? c->ledger.next : ZCS_NONE;
+	if (c->polled)
+		zcsi_sys->epoll_ctl(c->ctx->ep, EPOLL_CTL_DEL, fd, NULL);
+	if (c->was_blocking)
+		zcsi_sys->set_nonblock(fd, false);
+	if (c->lowat > 1) {
+		int one = 1;
+
+		zcsi_sys->setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
+	}
+	conn_unlink(c);
+	conn_free(c);
+	return fd;
+}

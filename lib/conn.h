@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conn.h - a connection, and how its parts call each other
+ *
+ *	send:	 conn.c zcs_conn_send -> tx.c tx_push -> sys -> ledger
+ *	reap:	 ctx.c -> conn.c conn_work -> reap.c -> errq, ledger -> tx.c tx_release -> event
+ *	receive: rx.c zcs_conn_recv -> window, sys
+ *	end:	 close.c
+ */
+#ifndef ZCSI_CONN_H
+#define ZCSI_CONN_H
+
+#include "ctx.h"
+#include "internal.h"
+#include "probe.h"
+#include "pure/ledger.h"
+#include "pure/policy.h"
+#include "txq.h"
+#include "zcsock.h"
+
+enum adopt {
+	ADOPT_DONE,  /* numbers are known */
+	ADOPT_WAIT,  /* foreign sends may be out: copy until the line is quiet */
+	ADOPT_PROBE, /* one flagged send of the library's own memory is out, alone */
+};
+
+struct conn_stats {
+	uint64_t tx_msgs, tx_bytes, tx_bytes_lent, tx_bytes_uncopied, tx_bytes_file, tx_calls;
+	uint64_t tx_notifications, tx_enobufs_memlock, tx_enobufs_optmem;
+	uint64_t rx_bytes, rx_bytes_mapped, rx_calls, rx_map_refused;
+	uint64_t condemned, foreign_dropped;
+};
+
+struct zcs_conn {
+	struct zcs_ctx *ctx;
+	void *user;
+	zcs_foreign_fn *foreign;
+	int fd;
+	int error;	  /* what broke it, negative errno; 0 */
+	uint32_t revents; /* of epoll, not worked on yet */
+	uint32_t events;  /* waiting for zcs_ctx_events: 1 << enum zcs_event_type */
+	struct list all, ready, flagged, timed, waiting, stalled;
+
+	/* What it is and where it stands. */
+	uint8_t send_way, recv_way, trust; /* of zcs_conn_opts */
+	uint8_t adopt;			   /* enum adopt */
+	uint8_t tx_reason, rx_reason;	   /* enum zcs_reason: why the last copied byte was copied */
+	uint8_t no_lend;  /* enum zcs_reason: why nothing is ever lent; ZCS_R_NONE: it may be */
+	uint8_t no_map;	  /* the same for mapping */
+	uint8_t route;	  /* enum probe_route, once known */
+	bool poll_self : 1;
+	bool polled : 1; /* registered with the context's epoll */
+	bool tcp : 1;
+	bool connecting : 1;
+	bool closing : 1;
+	bool closed : 1;
+	bool nonblock_set : 1; /* O_NONBLOCK was set for sendfile ... */
+	bool was_blocking : 1; /* ... and was not before: put back at detach */
+	bool blocked : 1;      /* the kernel said -EAGAIN: wait for EPOLLOUT */
+	bool held : 1;	       /* ZCS_MORE: nothing behind q->hold is sent yet */
+	bool shut_wanted : 1;
+	bool shut_done : 1;
+	bool want_writable : 1;
+	bool rx_maybe : 1;  /* a read may find something */
+	bool rx_told : 1;   /* READABLE was raised and the caller has not read to -EAGAIN */
+	bool rx_eof : 1;
+	bool rx_hup : 1;    /* the peer's FIN is known: a short read is not the end of it */
+	bool rx_oob : 1;    /* urgent data was announced and not fetched yet */
+	bool rx_urgent : 1; /* there was urgent data: no more mapping, the mark must not be crossed */
+
+	/* Send side. */
+	struct txq *q; /* NULL: nothing queued or lent */
+	struct ledger ledger;
+	uint64_t peer; /* key of its path */
+	struct policy_path *path;
+	uint64_t lent, lent_max, writable_at;
+	uint64_t loan_age_ms, drain_ms;
+	uint64_t close_ns; /* deadline of close, 0: none */
+	uint64_t wake_ns;  /* when the timer looks at it, 0: never */
+	uint64_t pause_ns; /* ENOBUFS: lend nothing before this time */
+	uint32_t flag_cap; /* bytes per flagged call */
+	uint16_t unreaped; /* flagged calls since the queue was last read */
+	uint16_t pauses;   /* in a row */
+
+	/* Receive side. */
+	uint64_t borrowed, borrowed_max;
+	uint64_t expect; /* bytes that the caller said are coming */
+	uint32_t nr_spans;
+	uint32_t rx_skip; /* recv_skip_hint: bytes to copy before mapping can go on */
+	uint32_t lowat;	  /* SO_RCVLOWAT as set last */
+	uint32_t route_ms; /* when the route was last looked at */
+	struct policy_rx policy_rx;
+
+	struct conn_stats stats;
+};
+
+/* conn.c */
+void conn_schedule(struct zcs_conn *c);
+void conn_work(struct zcs_conn *c, uint32_t revents);
+void conn_fail(struct zcs_conn *c, int error); /* raises ERROR, gives up what is not sent */
+void conn_timer(struct zcs_conn *c, uint64_t now_ns);
+void conn_set_timer(struct zcs_conn *c);
+void conn_free(struct zcs_conn *c);
+struct policy_path *conn_path(struct zcs_conn *c);
+int conn_poll_on(struct zcs_conn *c); /* registers with the context's epoll */
+
+/* tx.c */
+#define TX_FLAG_CAP (512u << 10) /* bytes per flagged call: locked memory is charged for all of it */
+#define TX_FLAG_MIN (16u << 10)	 /* the cap is not halved below this */
+int tx_push(struct zcs_conn *c); /* sends what it can; 0, or the error that breaks the connection */
+void tx_advance(struct zcs_conn *c, size_t n, bool lent); /* the kernel took n bytes from the cursor */
+void tx_release(struct zcs_conn *c, struct msg *m, enum zcs_event_type type);
+void tx_settled(struct zcs_conn *c, uint64_t lo, uint64_t hi, bool copied);
+void tx_abandon(struct zcs_conn *c, int status); /* gives up what is not sent */
+void tx_condemn(struct zcs_conn *c);		 /* what is still out never comes back */
+bool tx_is_empty(const struct zcs_conn *c);	 /* nothing queued, nothing lent */
+int tx_flush(struct zcs_conn *c);		 /* ends ZCS_MORE */
+void tx_pop(struct zcs_conn *c);		 /* released messages leave the queue */
+
+/* send.c */
+#define M_IOV(m) ((m)->iov ? (m)->iov : &(m)->one)
+void msg_drop(struct zcs_conn *c, struct msg *m);    /* gives up its references */
+void msg_condemn(struct zcs_conn *c, struct msg *m); /* the kernel may read it for ever */
+
+/* reap.c */
+int reap(struct zcs_conn *c, unsigned max); /* reads the error queue; messages read */
+
+/* adopt.c */
+ssize_t adopt_try(struct zcs_conn *c, struct msg *m);
+void adopt_note(struct zcs_conn *c, const struct errq_note *note);
+void adopt_drop(struct zcs_conn *c);
+
+/* file.c */
+ssize_t file_push(struct zcs_conn *c, struct msg *m);
+void file_acked(struct zcs_conn *c); /* releases files that the peer's kernel has */
+
+/* rx.c */
+void rx_ready(struct zcs_conn *c, uint32_t revents);
+bool rx_budget_left(const struct zcs_conn *c);
+
+/* span.c */
+void span_fill(struct zcs_conn *c, struct zcs_span *s, char *base, size_t len, uint32_t flags);
+void span_release(struct zcs_ctx *ctx, const struct zcs_span *s);
+void span_unstall(struct zcs_ctx *ctx); /* budget came back: those that wait for it read on */
+
+/* close.c */
+void conn_add_stats(const struct zcs_conn *c, struct zcs_stats *sum);
+void conn_unlink(struct zcs_conn *c); /* from all lists of the context but `conns` */
+void close_step(struct zcs_conn *c);
+void close_deadline(struct zcs_conn *c);
+void close_abort(struct zcs_conn *c, int status);
+
+#endif

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * explain.c - what happened, in numbers and in words
+ */
+#include "conn.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+ZCS_EXPORT const char *zcs_version(void)
+{
+	return ZCS_VERSION;
+}
+
+ZCS_EXPORT const char *zcs_reason_text(uint32_t reason)
+{
+	static const char *const text[] = {
+		[ZCS_R_NONE] = "nothing was copied",
+		[ZCS_R_SMALL] = "small: copying costs less",
+		[ZCS_R_PINNED] = "copying was asked for",
+		[ZCS_R_LEARNED] = "copying was measured to cost less here",
+		[ZCS_R_KERNEL_COPIES] = "the kernel copies on this path anyway",
+		[ZCS_R_LOCAL_DELIVERY] = "loopback: the kernel copies on local delivery",
+		[ZCS_R_UNTRUSTED] = "the peer may share this host's memory, and trust was not declared",
+		[ZCS_R_NO_SO_ZEROCOPY] = "this kind of socket has no zero copy (SO_ZEROCOPY)",
+		[ZCS_R_NO_MAP] = "this socket or kernel cannot map received pages",
+		[ZCS_R_MEMLOCK] = "locked memory is used up (RLIMIT_MEMLOCK)",
+		[ZCS_R_OPTMEM] = "option memory is used up (net.core.optmem_max)",
+		[ZCS_R_ULP] = "a protocol such as kernel TLS sits on the socket",
+		[ZCS_R_UNMAPPABLE] = "the data did not arrive in whole pages of its own",
+		[ZCS_R_ADOPTING] = "sends made before this library had the socket may still be out",
+		[ZCS_R_DISTRUST] = "notifications named sends that were never made",
+		[ZCS_R_BUDGET] = "too little of the receive budget is left to map",
+		[ZCS_R_WINDOW_FULL] = "every part of the receive window holds a span",
+		[ZCS_R_URGENT] = "urgent data came",
+		[ZCS_R_OTHER] = "another reason",
+	};
+
+	if (reason >= sizeof(text) / sizeof(text[0]) || !text[reason])
+		return "a reason that this version has no words for";
+	return text[reason];
+}
+
+/* ---- numbers --------------------------------------------------------------------------------------- */
+
+static uint64_t oldest_loan_ms(const struct zcs_conn *c)
+{
+	uint64_t at;
+
+	if (!c->lent || !c->q || c->q->head == c->q->tail)
+		return 0;
+	at = txq_at(c->q, c->q->head)->at_ns;
+	return (ctx_now() - at) / 1000000 + 1;
+}
+
+/* "The kernel copies" on a local route is local delivery: say so. */
+static enum zcs_reason tx_reason(const struct zcs_conn *c)
+{
+	if (c->tx_reason == ZCS_R_KERNEL_COPIES && !c->closed &&
+	    probe_route(c->fd) == PROBE_ROUTE_LOCAL)
+		return ZCS_R_LOCAL_DELIVERY;
+	return c->tx_reason;
+}
+
+static void add_now(const struct zcs_conn *c, struct zcs_stats *s)
+{
+	uint64_t age = oldest_loan_ms(c);
+
+	s->lent += c->lent;
+	s->borrowed += c->borrowed;
+	if (age > s->oldest_loan_ms)
+		s->oldest_loan_ms = age;
+}
+
+static int give_stats(struct zcs_stats *out, const struct zcs_stats *s)
+{
+	size_t size = out->size;
+
+	if (size < sizeof(out->size))
+		return -EINVAL;
+	memcpy(out, s, min_u64(size, sizeof(*s)));
+	if (size > sizeof(*s))
+		memset((char *)out + sizeof(*s), 0, size - sizeof(*s));
+	out->size = size;
+	return 0;
+}
+
+ZCS_EXPORT int zcs_conn_stats(const struct zcs_conn *c, struct zcs_stats *out)
+{
+	struct zcs_stats s = {0};
+
+	conn_add_stats(c, &s);
+	add_now(c, &s);
+	s.condemned = c->stats.condemned;
+	s.tx_reason = tx_reason(c);
+	s.pool_page = c->ctx->pool.page;
+	return give_stats(out, &s);
+}
+
+ZCS_EXPORT int zcs_ctx_stats(const struct zcs_ctx *ctx, struct zcs_stats *out)
+{
+	struct zcs_stats s = ctx->closed;
+
+	for (const struct list *e = ctx->conns.next; e != &ctx->conns; e = e->next) {
+		const struct zcs_conn *c = container_of(e, struct zcs_conn, all);
+
+		if (!c->closed)
+			conn_add_stats(c, &s);
+		add_now(c, &s);
+	}
+	s.borrowed = ctx->borrowed;
+	s.condemned = ctx->condemned;
+	s.pool_bytes = ctx->pool.mapped;
+	s.pool_page = ctx->pool.page;
+	return give_stats(out, &s);
+}
+
+/* ---- words ----------------------------------------------------------------------------------------- */
+
+struct text {
+	char *buf;
+	size_t len;
+	size_t n;
+};
+
+__attribute__((__format__(__printf__, 2, 3))) static void say(struct text *t, const char *fmt, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(t->n < t->len ? t->buf + t->n : NULL, t->n < t->len ? t->len - t->n : 0, fmt, ap);
+	va_end(ap);
+	if (n > 0)
+		t->n += n;
+}
+
+static double percent(uint64_t part, uint64_t whole)
+{
+	return whole ? 100.0 * part / whole : 0;
+}
+
+static void explain_send(struct text *t, const struct zcs_conn *c, const struct zcs_stats *s)
+{
+	say(t, "send: %llu bytes in %llu calls, %.1f%% lent, %.1f%% never copied as far as the kernel said\n",
+	    (unsigned long long)s->tx_bytes, (unsigned long long)s->tx_calls,
+	    percent(s->tx_bytes_lent, s->tx_bytes), percent(s->tx_bytes_uncopied, s->tx_bytes));
+	if (s->tx_bytes_file)
+		say(t, "      %llu bytes straight from files\n", (unsigned long long)s->tx_bytes_file);
+	if (s->tx_reason)
+		say(t, "      last copy: %s\n", zcs_reason_text(s->tx_reason));
+	if (s->tx_enobufs_memlock)
+		say(t, "      %llu times out of locked memory: raise RLIMIT_MEMLOCK (per user, all processes)\n",
+		    (unsigned long long)s->tx_enobufs_memlock);
+	if (s->tx_enobufs_optmem)
+		say(t, "      %llu times out of option memory: raise net.core.optmem_max\n",
+		    (unsigned long long)s->tx_enobufs_optmem);
+	if (s->lent)
+		say(t, "      %llu bytes lent now, the oldest for %llu ms\n", (unsigned long long)s->lent,
+		    (unsigned long long)s->oldest_loan_ms);
+	if (s->condemned)
+		say(t, "      %llu bytes condemned\n", (unsigned long long)s->condemned);
+	say(t, "      pool: %s\n", pool_backing(&c->ctx->pool));
+}
+
+static void explain_receive(struct text *t, struct zcs_conn *c, const struct zcs_stats *s)
+{
+	say(t, "receive: %llu bytes in %llu calls, %.1f%% mapped\n", (unsigned long long)s->rx_bytes,
+	    (unsigned long long)s->rx_calls, percent(s->rx_bytes_mapped, s->rx_bytes));
+	if (s->rx_reason)
+		say(t, "         last copy: %s\n", zcs_reason_text(s->rx_reason));
+	if (c->tcp && !c->closed)
+		say(t, "         route: %s\n", probe_route_text(probe_route(c->fd)));
+	if (s->rx_map_refused)
+		say(t, "         %llu mapping calls refused by the kernel, answered by copying\n",
+		    (unsigned long long)s->rx_map_refused);
+	if (s->borrowed)
+		say(t, "         %llu bytes borrowed now\n", (unsigned long long)s->borrowed);
+}
+
+ZCS_EXPORT int zcs_conn_explain(struct zcs_conn *c, char *buf, size_t len)
+{
+	struct zcs_stats s = { .size = sizeof(s) };
+	struct text t = { .buf = buf, .len = len };
+	int r = zcs_conn_stats(c, &s);
+
+	if (r < 0)
+		return r;
+	if (c->error)
+		say(&t, "broken: %s\n", strerror(-c->error));
+	explain_send(&t, c, &s);
+	explain_receive(&t, c, &s);
+	return (int)t.n;
+}

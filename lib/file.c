@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * file.c - file -> socket
+ *
+ * sendfile(2) queues the page cache's own pages, and nothing tells when the kernel is through with
+ * them; until the peer has acknowledged them a change to the file changes what is sent. So the message
+ * is released when the stream position behind it is acknowledged (SIOCOUTQ), looked up when the socket
+ * shows signs of life and by a timer.
+ */
+#include "conn.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
+#define FILE_TURN (1u << 20) /* bytes per turn: then other connections have theirs */
+
+static void end_file(struct zcs_conn *c, struct msg *m)
+{
+	m->file.end = c->stats.tx_bytes;
+	m->lo = m->hi = c->ledger.next;
+	c->q->cursor++;
+	c->q->files++;
+	conn_set_timer(c);
+}
+
+/* Trouble of the file's: it ends the message, not the connection. */
+static bool is_file_error(ssize_t r)
+{
+	return r == -EBADF || r == -EINVAL || r == -EIO || r == -EISDIR || r == -EOVERFLOW ||
+	       r == -ESPIPE || r == -EACCES || r == -EPERM || r == -ENXIO || r == -ENOMEM;
+}
+
+/* sendfile has no MSG_DONTWAIT. */
+static void make_nonblocking(struct zcs_conn *c)
+{
+	if (c->nonblock_set)
+		return;
+	c->nonblock_set = true;
+	c->was_blocking = zcsi_sys->set_nonblock(c->fd, true) > 0;
+}
+
+ssize_t file_push(struct zcs_conn *c, struct msg *m)
+{
+	ssize_t r;
+
+	make_nonblocking(c);
+	r = zcsi_sys->sendfile(c->fd, m->file.fd, &m->file.off, min_u64(m->len - m->sent, FILE_TURN));
+	c->stats.tx_calls++;
+	if (r > 0) {
+		m->sent += r;
+		c->stats.tx_bytes += r;
+		c->stats.tx_bytes_file += r;
+	} else if (r == 0) {
+		m->status = -ENODATA; /* the file ends before the message does */
+	} else if (is_file_error(r)) {
+		m->status = (int)r;
+	} else {
+		return r;
+	}
+	if (m->status || m->sent == m->len)
+		end_file(c, m);
+	else
+		conn_schedule(c);
+	/* A full turn ends here: as much as a push may do at once. */
+	return r > 0 ? (ssize_t)(4u << 20) : 0;
+}
+
+void file_acked(struct zcs_conn *c)
+{
+	struct txq *q = c->q;
+	uint64_t acked;
+	int unacked = 0;
+
+	if (!q || !q->files)
+		return;
+	if (zcsi_sys->ioctl(c->fd, SIOCOUTQ, &unacked) < 0)
+		unacked = 0; /* not TCP: the socket has taken it, that is all there is to know */
+	acked = c->stats.tx_bytes - min_u64(unacked, c->stats.tx_bytes);
+	for (uint32_t i = q->head; i != q->cursor; i++) {
+		struct msg *m = txq_at(q, i);
+
+		if (m->kind != M_FILE || m->file.end > acked)
+			continue;
+		if (m->sent != m->len)
+			m->how |= ZCS_ABANDONED;
+		q->files--;
+		tx_release(c, m, ZCS_EV_RELEASED);
+	}
+	tx_pop(c);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reap.c - reads the error queue
+ *
+ * Always without waiting, never with MSG_PEEK (on this queue a peek consumes: guard 7), with a control
+ * buffer that holds the longest notification and a timestamp beside it (guard 6).
+ */
+#include "conn.h"
+#include "sys.h"
+
+#include <errno.h>
+
+static void foreign(struct zcs_conn *c, const struct msghdr *mh, size_t payload_len)
+{
+	if (c->foreign)
+		c->foreign(c->user, mh, payload_len);
+	else
+		c->stats.foreign_dropped++;
+}
+
+/* Notifications that cannot be believed: nothing is lent any more, what is out waits for the close. */
+static void distrust(struct zcs_conn *c)
+{
+	c->no_lend = ZCS_R_DISTRUST;
+}
+
+static void notified(struct zcs_conn *c, const struct errq_note *note)
+{
+	uint32_t doubts = c->ledger.distrust;
+	struct ledger_settled s = ledger_settle(&c->ledger, note->lo, note->hi);
+
+	if (c->ledger.distrust != doubts)
+		distrust(c);
+	if (!s.fresh)
+		return;
+	policy_notified(conn_path(c), s.fresh, note->copied, ctx_now());
+	tx_settled(c, s.lo, s.hi, note->copied);
+}
+
+static void take(struct zcs_conn *c, const struct msghdr *mh, size_t payload_len)
+{
+	struct errq_note note = errq_parse(mh);
+
+	switch (note.kind) {
+	case ERRQ_ZEROCOPY:
+		c->stats.tx_notifications++;
+		if (c->adopt == ADOPT_WAIT)
+			foreign(c, mh, payload_len);
+		else if (c->adopt == ADOPT_PROBE)
+			adopt_note(c, &note);
+		else
+			notified(c, &note);
+		break;
+	case ERRQ_TRUNCATED:
+		distrust(c);
+		break;
+	case ERRQ_FOREIGN:
+		foreign(c, mh, payload_len);
+		break;
+	}
+}
+
+int reap(struct zcs_conn *c, unsigned max)
+{
+	struct zcs_ctx *ctx = c->ctx;
+	int n = 0;
+
+	c->unreaped = 0;
+	while (max--) {
+		struct iovec payload = { ctx->payload, sizeof(ctx->payload) };
+		struct msghdr mh = {
+			.msg_iov = &payload,
+			.msg_iovlen = 1,
+			.msg_control = ctx->control,
+			.msg_controllen = GUARD(6) ? sizeof(ctx->control) : 48,
+		};
+		ssize_t r;
+
+		if (!GUARD(7)) {
+			struct msghdr peek = mh;
+
+			if (zcsi_sys->recvmsg(c->fd, &peek, MSG_ERRQUEUE | MSG_DONTWAIT | MSG_PEEK) < 0)
+				break;
+		}
+		r = zcsi_sys->recvmsg(c->fd, &mh, MSG_ERRQUEUE | MSG_DONTWAIT);
+		if (r < 0)
+			break;
+		take(c, &mh, r);
+		n++;
+	}
+	return n;
+}

@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * send.c - messages are accepted: whole or not at all
+ *
+ * What a message will need is taken before it is accepted: its slot in the queue, its event, a record
+ * for its iovecs and head, references to pool memory. After that nothing about it can fail but the
+ * connection itself (and the copy of a ZCS_COPY message that the socket does not take at once).
+ */
+#include "conn.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ARENA_CHUNK (64u << 10)
+#define SEND_FLAGS  (ZCS_COPY | ZCS_ZEROCOPY | ZCS_GIVE | ZCS_MORE)
+
+/* ---- may it be accepted ---------------------------------------------------------------------------- */
+
+static int msg_check(const struct zcs_msg *m, size_t *len_out)
+{
+	size_t len = m->head_len;
+
+	if (m->flags & ~SEND_FLAGS || m->reserved || m->head_len > ZCS_HEAD_MAX)
+		return -EINVAL;
+	if ((m->flags & ZCS_COPY && m->flags & (ZCS_ZEROCOPY | ZCS_GIVE)) || m->nr_iov > UINT32_MAX / 32)
+		return -EINVAL;
+	for (size_t i = 0; i < m->nr_iov; i++) {
+		if (m->iov[i].iov_len > SSIZE_MAX - len)
+			return -EINVAL;
+		len += m->iov[i].iov_len;
+	}
+	*len_out = len;
+	return 0;
+}
+
+static int conn_refuses(const struct zcs_conn *c)
+{
+	if (c->error)
+		return c->error;
+	return c->closing || c->shut_wanted ? -EPIPE : 0;
+}
+
+static bool budget_fits(const struct zcs_conn *c, uint64_t len)
+{
+	const struct zcs_ctx *ctx = c->ctx;
+
+	/* A message larger than a budget passes when nothing else is charged to it. */
+	if (c->lent && (c->lent >= c->lent_max || len > c->lent_max - c->lent))
+		return false;
+	return !ctx->lent || (ctx->lent < ctx->lent_max && len <= ctx->lent_max - ctx->lent);
+}
+
+/* -EAGAIN, and WRITABLE will follow. What is held back by MORE could fill the budget for ever. */
+static int refuse_for_now(struct zcs_conn *c)
+{
+	if (!list_is_linked(&c->waiting))
+		list_add_tail(&c->ctx->waiting, &c->waiting);
+	if (c->held)
+		(void)tx_flush(c);
+	return -EAGAIN;
+}
+
+/* ---- copy or lend ---------------------------------------------------------------------------------- */
+
+static bool choose(struct zcs_conn *c, uint32_t flags, uint64_t len, uint64_t now)
+{
+	enum zcs_reason why = ZCS_R_PINNED;
+
+	if (c->no_lend) {
+		why = c->no_lend;
+	} else if (!(flags & ZCS_COPY)) {
+		if (flags & ZCS_ZEROCOPY || c->send_way == ZCS_WAY_ZEROCOPY)
+			return true;
+		if (c->send_way == ZCS_WAY_ADAPT) {
+			enum policy_why p = policy_send(&c->ctx->policy, conn_path(c), len, now);
+
+			if (p == POLICY_FLAG)
+				return true;
+			why = p == POLICY_SMALL ? ZCS_R_SMALL : ZCS_R_KERNEL_COPIES;
+		}
+	}
+	c->tx_reason = why;
+	return false;
+}
+
+/* ---- the record of a message ----------------------------------------------------------------------- */
+
+/* Behind the iovecs: the head, then one mark per iovec that holds a pool reference. */
+static unsigned char *msg_marks(const struct msg *m)
+{
+	return (unsigned char *)m->record + m->nr_iov * sizeof(struct iovec) + m->head_len;
+}
+
+static bool ref_pool(struct zcs_conn *c, const struct iovec *v)
+{
+	if (!v->iov_len || !pool_owns(&c->ctx->pool, v->iov_base, v->iov_len))
+		return false;
+	pool_ref(&c->ctx->pool, v->iov_base);
+	return true;
+}
+
+static int msg_build(struct zcs_conn *c, struct msg *m, const struct zcs_msg *in)
+{
+	uint32_t skip = in->head_len ? 1 : 0;
+	struct iovec *v;
+
+	m->nr_iov = in->nr_iov + skip;
+	m->head_len = in->head_len;
+	if (!skip && in->nr_iov == 1) {
+		m->one = in->iov[0];
+		m->pooled = ref_pool(c, &m->one);
+		return 0;
+	}
+	m->record = chunk_alloc(c->ctx, &c->ctx->arena, ARENA_CHUNK,
+				m->nr_iov * (sizeof(*v) + 1) + m->head_len);
+	if (!m->record)
+		return -ENOMEM;
+	m->iov = v = m->record;
+	if (skip) {
+		v[0].iov_base = &v[m->nr_iov];
+		v[0].iov_len = m->head_len;
+		memcpy(v[0].iov_base, in->head, m->head_len);
+		msg_marks(m)[0] = 0;
+	}
+	for (uint32_t i = skip; i < m->nr_iov; i++) {
+		v[i] = in->iov[i - skip];
+		msg_marks(m)[i] = ref_pool(c, &v[i]);
+	}
+	return 0;
+}
+
+typedef void pool_fn(struct pool *p, const void *addr);
+
+static void each_pooled(struct zcs_conn *c, struct msg *m, pool_fn *fn)
+{
+	if (!m->iov) {
+		if (m->pooled)
+			fn(&c->ctx->pool, m->one.iov_base);
+		return;
+	}
+	for (uint32_t i = 0; !m->own && i < m->nr_iov; i++) {
+		if (msg_marks(m)[i])
+			fn(&c->ctx->pool, m->iov[i].iov_base);
+	}
+}
+
+void msg_drop(struct zcs_conn *c, struct msg *m)
+{
+	if (m->kind == M_DATA)
+		each_pooled(c, m, pool_unref);
+	if (m->own)
+		free(m->record);
+	else if (m->record)
+		chunk_give(c->ctx, &c->ctx->arena, m->record);
+	m->record = NULL;
+	ctx_pool_back(c->ctx);
+}
+
+void msg_condemn(struct zcs_conn *c, struct msg *m)
+{
+	if (m->kind == M_SPAN)
+		chunk_condemn(c->ctx, &c->ctx->rx, m->one.iov_base);
+	else
+		each_pooled(c, m, pool_condemn);
+	if (m->record && !m->own)
+		chunk_condemn(c->ctx, &c->ctx->arena, m->record);
+}
+
+/* ZCS_GIVE: the caller's own references go, once for each buffer; the message's keep it alive. */
+static void give_away(struct zcs_conn *c, const struct zcs_msg *in)
+{
+	struct pool *p = &c->ctx->pool;
+
+	for (size_t i = 0; i < in->nr_iov; i++) {
+		const void *start = pool_start(p, in->iov[i].iov_base);
+		size_t j = 0;
+
+		while (j < i && pool_start(p, in->iov[j].iov_base) != start)
+			j++;
+		if (j == i)
+			pool_unref(p, start);
+	}
+}
+
+static int check_give(struct zcs_conn *c, const struct zcs_msg *in)
+{
+	for (size_t i = 0; i < in->nr_iov; i++) {
+		if (!in->iov[i].iov_len ||
+		    !pool_owns(&c->ctx->pool, in->iov[i].iov_base, in->iov[i].iov_len))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+/* ---- acceptance ------------------------------------------------------------------------------------ */
+
+/* A slot at the tail that is charged and committed; held back if it says so. */
+static void enqueue(struct zcs_conn *c, struct msg *m, uint32_t flags)
+{
+	struct txq *q = c->q;
+
+	m->lo = m->hi = c->ledger.next;
+	if (flags & ZCS_MORE && !c->held) {
+		c->held = true;
+		q->hold = q->tail;
+	} else if (!(flags & ZCS_MORE)) {
+		c->held = false;
+	}
+	c->lent += m->charge;
+	c->ctx->lent += m->charge;
+	c->stats.tx_msgs++;
+	txq_commit(q);
+}
+
+/* The bytes that the socket did not take at once move to memory of the library's own. */
+static int keep_copy(struct zcs_conn *c, struct msg *m)
+{
+	size_t left = m->len - m->sent, n = 0;
+	char *own = malloc(left);
+
+	if (!own)
+		return -ENOMEM;
+	for (uint32_t i = m->iov_i; i < m->nr_iov; i++) {
+		const struct iovec *v = &M_IOV(m)[i];
+		size_t off = i == m->iov_i ? m->iov_off : 0;
+
+		memcpy(own + n, (char *)v->iov_base + off, v->iov_len - off);
+		n += v->iov_len - off;
+	}
+	msg_drop(c, m);
+	m->own = true;
+	m->pooled = false;
+	m->record = own;
+	m->iov = NULL;
+	m->one = (struct iovec){ own, left };
+	m->nr_iov = 1;
+	m->head_len = 0;
+	m->iov_i = 0;
+	m->iov_off = 0;
+	return 0;
+}
+
+/* The message at the tail, of which nothing was sent, was not accepted after all. */
+static void refuse_last(struct zcs_conn *c, struct msg *m, int status)
+{
+	m->status = status;
+	m->lo = m->hi = c->ledger.next;
+	tx_release(c, m, ZCS_EV_RELEASED);
+	c->q->cursor++;
+	tx_pop(c);
+}
+
+/*
+ * Tries the kernel. What can be said at once about message i is said by the return value, as
+ * zcs_conn_send documents; tx_release left it in ctx->sync_result.
+ */
+static int push_and_say(struct zcs_conn *c, uint32_t i, uint32_t flags)
+{
+	struct zcs_ctx *ctx = c->ctx;
+	struct msg *m;
+	int r;
+
+	ctx->sync_result = 0;
+	ctx->sync_done = false;
+	r = tx_push(c);
+	if (r == -EFAULT && c->q->cursor == i && !txq_at(c->q, i)->sent)
+		refuse_last(c, txq_at(c->q, i), r);
+	else if (r < 0)
+		conn_fail(c, r);
+	if (ctx->sync_done)
+		return ctx->sync_result;
+	m = txq_at(c->q, i);
+	m->sync = false;
+	if (!(flags & ZCS_COPY))
+		return 0;
+	r = keep_copy(c, m);
+	if (r < 0)
+		conn_fail(c, r);
+	return r < 0 ? r : 1;
+}
+
+static int accept_msg(struct zcs_conn *c, const struct zcs_msg *in, size_t len)
+{
+	uint64_t now = ctx_now();
+	struct txq *q = txq_get(c);
+	struct msg *m = q ? txq_next(q) : NULL;
+	uint32_t i;
+
+	if (!m || evq_reserve(&c->ctx->evq) < 0) {
+		txq_put(c);
+		return -ENOMEM;
+	}
+	m->kind = M_DATA;
+	m->token = in->token;
+	m->len = len;
+	m->charge = len;
+	m->at_ns = now;
+	m->event = !(in->flags & (ZCS_GIVE | ZCS_COPY));
+	m->sync = true;
+	if (msg_build(c, m, in) < 0) {
+		evq_unreserve(&c->ctx->evq);
+		txq_put(c);
+		return -ENOMEM;
+	}
+	m->lend = choose(c, in->flags, len, now);
+	i = q->tail;
+	enqueue(c, m, in->flags);
+	conn_set_timer(c);
+	return push_and_say(c, i, in->flags);
+}
+
+ZCS_EXPORT int zcs_conn_send(struct zcs_conn *c, const struct zcs_msg *msg)
+{
+	struct zcs_msg in;
+	size_t len;
+	int r = opts_copy(&in, sizeof(in), msg);
+
+	if (!r)
+		r = msg_check(&in, &len);
+	if (!r && in.flags & ZCS_GIVE)
+		r = check_give(c, &in);
+	if (!r)
+		r = conn_refuses(c);
+	if (r)
+		return r;
+	if (!len) {
+		if (!(in.flags & ZCS_MORE))
+			(void)tx_flush(c);
+		return 1;
+	}
+	if (!budget_fits(c, len))
+		return refuse_for_now(c);
+	r = accept_msg(c, &in, len);
+	if (r >= 0 && in.flags & ZCS_GIVE)
+		give_away(c, &in);
+	return r;
+}
+
+ZCS_EXPORT int zcs_conn_send_file(struct zcs_conn *c, int file, uint64_t off, uint64_t len,
+				  uint64_t token)
+{
+	struct msg *m;
+	int r = conn_refuses(c);
+
+	if (!r && (file < 0 || off > INT64_MAX || len > INT64_MAX - off || !len))
+		r = file < 0 ? -EBADF : -EINVAL;
+	if (r)
+		return r;
+	m = txq_get(c) ? txq_next(c->q) : NULL;
+	if (!m || evq_reserve(&c->ctx->evq) < 0) {
+		txq_put(c);
+		return -ENOMEM;
+	}
+	m->kind = M_FILE;
+	m->token = token;
+	m->len = len;
+	m->at_ns = ctx_now();
+	m->event = true;
+	m->file.fd = file;
+	m->file.off = off;
+	enqueue(c, m, 0);
+	if (!c->blocked)
+		conn_schedule(c);
+	return 0;
+}
+
+ZCS_EXPORT int zcs_conn_send_span(struct zcs_conn *c, const struct zcs_span *span, uint32_t flags)
+{
+	struct msg *m;
+	uint32_t i;
+	int r = conn_refuses(c);
+
+	if (!r && (flags & ~(ZCS_MORE | ZCS_COPY | ZCS_ZEROCOPY) || !span->len))
+		r = -EINVAL;
+	if (r)
+		return r;
+	m = txq_get(c) ? txq_next(c->q) : NULL;
+	if (!m || evq_reserve(&c->ctx->evq) < 0) {
+		txq_put(c);
+		return -ENOMEM;
+	}
+	m->kind = M_SPAN;
+	m->len = span->len;
+	m->at_ns = ctx_now();
+	m->one = (struct iovec){ (void *)span->base, span->len };
+	m->nr_iov = 1;
+	m->span = *span;
+	m->sync = true;
+	m->lend = choose(c, flags, span->len, m->at_ns);
+	i = c->q->tail;
+	enqueue(c, m, flags);
+	r = push_and_say(c, i, 0);
+	return r < 0 ? r : 0;
+}
+
+ZCS_EXPORT int zcs_conn_flush(struct zcs_conn *c)
+{
+	return c->error ? c->error : tx_flush(c);
+}

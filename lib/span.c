@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * span.c - spans are handed out, and come back
+ *
+ * A span's private words: the connection that pays for it, and how much.
+ */
+#include "conn.h"
+#include "sys.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Whole pages for a mapped span; a private copy costs what it is long. */
+static uint64_t charge_of(const struct zcs_span *s)
+{
+	return s->flags & ZCS_SPAN_MAPPED ? page_up(s->len) : s->len;
+}
+
+void span_fill(struct zcs_conn *c, struct zcs_span *s, char *base, size_t len, uint32_t flags)
+{
+	*s = (struct zcs_span){ .base = base, .len = len, .flags = flags };
+	s->priv[0] = (uintptr_t)c;
+	s->priv[1] = charge_of(s);
+	c->borrowed += s->priv[1];
+	c->ctx->borrowed += s->priv[1];
+	c->nr_spans++;
+}
+
+static void uncharge(struct zcs_ctx *ctx, struct zcs_conn *c, uint64_t charge)
+{
+	c->borrowed -= min_u64(charge, c->borrowed);
+	ctx->borrowed -= min_u64(charge, ctx->borrowed);
+}
+
+void span_unstall(struct zcs_ctx *ctx)
+{
+	struct list *e = ctx->stalled.next;
+
+	while (e != &ctx->stalled) {
+		struct zcs_conn *c = container_of(e, struct zcs_conn, stalled);
+
+		e = e->next;
+		if (!rx_budget_left(c))
+			continue;
+		list_del(&c->stalled);
+		c->rx_told = true;
+		event_raise(c, ZCS_EV_READABLE);
+	}
+}
+
+/* Gives the memory back; false: it was not out (released twice). */
+static bool give_memory(struct zcs_ctx *ctx, const struct zcs_span *s)
+{
+	if (s->flags & ZCS_SPAN_MAPPED)
+		return window_owns(&ctx->window, s->base) &&
+		       window_release(&ctx->window, s->base, s->len);
+	if (!pool_owns(&ctx->pool, s->base, s->len))
+		return false;
+	chunk_give(ctx, &ctx->rx, s->base);
+	return true;
+}
+
+void span_release(struct zcs_ctx *ctx, const struct zcs_span *s)
+{
+	struct zcs_conn *c = (struct zcs_conn *)(uintptr_t)s->priv[0];
+
+	if (!c || !give_memory(ctx, s))
+		return;
+	uncharge(ctx, c, s->priv[1]);
+	c->nr_spans--;
+}
+
+ZCS_EXPORT void zcs_span_release(struct zcs_ctx *ctx, const struct zcs_span *spans, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		span_release(ctx, &spans[i]);
+	if (!list_is_empty(&ctx->stalled))
+		span_unstall(ctx);
+}
+
+ZCS_EXPORT int zcs_span_stabilize(struct zcs_ctx *ctx, struct zcs_span *s)
+{
+	struct zcs_conn *c = (struct zcs_conn *)(uintptr_t)s->priv[0];
+	struct zcs_span copy = *s;
+	char *buf;
+
+	if (!(s->flags & ZCS_SPAN_MAPPED))
+		return 0;
+	buf = pool_alloc(&ctx->pool, s->len, NULL, POOL_INTERNAL);
+	if (!buf)
+		return -ENOMEM;
+	memcpy(buf, s->base, s->len);
+	give_memory(ctx, s);
+	uncharge(ctx, c, s->priv[1]);
+	c->nr_spans--;
+	span_fill(c, &copy, buf, s->len, s->flags & ~ZCS_SPAN_MAPPED);
+	copy.rx_time_ns = s->rx_time_ns;
+	*s = copy;
+	return 0;
+}
+
+/* ---- from other threads ----------------------------------------------------------------------------- */
+
+/*
+ * A stack that any thread pushes to and the context's thread takes whole: the pusher's release pairs
+ * with the taker's acquire.
+ */
+struct post {
+	struct post *next;
+	size_t nr;
+	struct zcs_span spans[];
+};
+
+ZCS_EXPORT int zcs_ctx_post_release(struct zcs_ctx *ctx, const struct zcs_span *spans, size_t nr)
+{
+	struct post *p = malloc(sizeof(*p) + nr * sizeof(*spans));
+	uint64_t one = 1;
+
+	if (!p)
+		return -ENOMEM;
+	p->nr = nr;
+	memcpy(p->spans, spans, nr * sizeof(*spans));
+	p->next = atomic_load_explicit(&ctx->posted, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(&ctx->posted, &p->next, p, memory_order_release,
+						      memory_order_relaxed))
+		;
+	/* Not through ctx_wake: its flags are the other thread's. */
+	zcsi_sys->write(ctx->wake, &one, sizeof(one));
+	return 0;
+}
+
+void post_drain(struct zcs_ctx *ctx)
+{
+	struct post *p = atomic_exchange_explicit(&ctx->posted, NULL, memory_order_acquire);
+
+	while (p) {
+		struct post *next = p->next;
+
+		zcs_span_release(ctx, p->spans, p->nr);
+		free(p);
+		p = next;
+	}
+}
