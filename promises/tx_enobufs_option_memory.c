@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+/* The setting belongs to the network namespace since 6.8; before, ours has none to change. */
+#include "kit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int set_optmem(const char *text)
+{
+	int fd = open("/proc/sys/net/core/optmem_max", O_WRONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -1;
+	n = write(fd, text, strlen(text));
+	close(fd);
+	return n < 0 ? -1 : 0;
+}
+
+static enum promise_verdict run(char *why, size_t len)
+{
+	struct promise_pair p;
+	char *buf = promise_pages(1);
+
+	if (!promise_net_is_private())
+		return promise_unsure(why, len, "no network namespace of our own");
+	if (!buf || promise_zc_pair(&p, AF_INET) < 0)
+		return promise_lacks(why, len, "TCP over loopback");
+	if (set_optmem("64") < 0)
+		return promise_lacks(why, len, "net.core.optmem_max in our namespace");
+	if (promise_zc_send(p.tx, buf, 100) >= 0)
+		return promise_broken(why, len, "a send without option memory was accepted");
+	if (errno != ENOBUFS)
+		return promise_broken(why, len, "errno %d instead of ENOBUFS", errno);
+	if (set_optmem("131072") < 0 || promise_zc_send(p.tx, buf, 100) != 100)
+		return promise_failed(why, len, "flagged send with option memory again");
+	return promise_expect_numbers(&p, 1, why, len);
+}
+
+const struct promise promise_tx_enobufs_option_memory = {
+	.id = "tx_enobufs_option_memory",
+	.sentence =
+		"A flagged send for which net.core.optmem_max leaves no room fails with ENOBUFS and "
+		"takes no number.",
+	.source = "Documentation/networking/msg_zerocopy.rst; net/core/sock.c sock_omalloc",
+	.run = run,
+};
