@@ -6,12 +6,12 @@
  * are LENT: read them, do not write or free them. A span that a receive hands out is BORROWED until
  * it is released. RELEASED means "the memory is yours again", not "the peer has the bytes".
  *
- * Results: 0 or a positive value is success, a negative value is a negative errno. The library never
- * prints, exits, raises a signal, installs a handler or starts a thread.
+ * Results: 0 or a positive value is success, a negative value is a negative errno. The library
+ * never prints, exits, raises a signal, installs a handler or starts a thread.
  *
- * Options and statistics: `size` is sizeof the struct as you were compiled; a tail that this library
- * does not know must be zero (-E2BIG). 0 in a member means its documented default, in an update
- * "unchanged"; ZCS_NONE and ZCS_UNLIMITED are the two ends of a limit.
+ * Options and statistics: `size` is sizeof the struct as you were compiled; a tail that this
+ * library does not know must be zero (-E2BIG). 0 in a member means its documented default, in an
+ * update "unchanged"; ZCS_NONE and ZCS_UNLIMITED are the two ends of a limit.
  *
  * Threads: a context and all that is made from it belong to one thread. Lent bytes and spans may be
  * read on any thread; zcs_ctx_post_release is the one call that any thread may make.
@@ -39,29 +39,29 @@ extern "C" {
 #define ZCS_NONE      (UINT64_MAX - 1) /* "nothing at all", where 0 means the default */
 #define ZCS_UNLIMITED UINT64_MAX
 
-struct zcs_ctx;  /* a thread's window, pool, policy memory, budgets and event queue */
+struct zcs_ctx;	 /* a thread's window, pool, policy memory, budgets and event queue */
 struct zcs_conn; /* one descriptor: its messages, spans, close and drain */
 
-/* ---- reasons: a number for machines, words for people ------------------------------------------ */
+/* ---- reasons: a number for machines, words for people --------------------------------------- */
 
 enum zcs_reason {
-	ZCS_R_NONE = 0,		  /* nothing was copied */
-	ZCS_R_SMALL,		  /* below zerocopy_min, or below the receive crossover */
-	ZCS_R_PINNED,		  /* you asked for copying */
-	ZCS_R_LEARNED,		  /* the policy measured that copying is cheaper here */
-	ZCS_R_KERNEL_COPIES,	  /* notifications say that the kernel copies on this path anyway */
-	ZCS_R_LOCAL_DELIVERY,	  /* as above, and the route is local (loopback) */
-	ZCS_R_UNTRUSTED,	  /* received by copy: the peer may share this host's memory */
-	ZCS_R_NO_SO_ZEROCOPY,	  /* this kind of socket refuses SO_ZEROCOPY */
-	ZCS_R_NO_MAP,		  /* this kind of socket or kernel cannot map received pages */
-	ZCS_R_MEMLOCK,		  /* RLIMIT_MEMLOCK is used up */
-	ZCS_R_OPTMEM,		  /* net.core.optmem_max is used up */
-	ZCS_R_ULP,		  /* a protocol such as kernel TLS sits on the socket */
-	ZCS_R_UNMAPPABLE,	  /* received data was not in whole pages of its own */
-	ZCS_R_ADOPTING,		  /* earlier flagged sends of somebody else may still be out */
-	ZCS_R_DISTRUST,		  /* notifications named sends that were never made: counted, not used */
-	ZCS_R_WINDOW_FULL,	  /* every part of the receive window holds a borrowed span */
-	ZCS_R_URGENT,		  /* urgent data came: received as recv(2) does from then on */
+	ZCS_R_NONE = 0,	      /* nothing was copied */
+	ZCS_R_SMALL,	      /* below zerocopy_min, or below the receive crossover */
+	ZCS_R_PINNED,	      /* you asked for copying */
+	ZCS_R_LEARNED,	      /* the policy measured that copying is cheaper here */
+	ZCS_R_KERNEL_COPIES,  /* notifications say that the kernel copies on this path anyway */
+	ZCS_R_LOCAL_DELIVERY, /* as above, and the route is local (loopback) */
+	ZCS_R_UNTRUSTED,      /* received by copy: the peer may share this host's memory */
+	ZCS_R_NO_SO_ZEROCOPY, /* this kind of socket refuses SO_ZEROCOPY */
+	ZCS_R_NO_MAP,	      /* this kind of socket or kernel cannot map received pages */
+	ZCS_R_MEMLOCK,	      /* RLIMIT_MEMLOCK is used up */
+	ZCS_R_OPTMEM,	      /* net.core.optmem_max is used up */
+	ZCS_R_ULP,	      /* a protocol such as kernel TLS sits on the socket */
+	ZCS_R_UNMAPPABLE,     /* received data was not in whole pages of its own */
+	ZCS_R_ADOPTING,	      /* earlier flagged sends of somebody else may still be out */
+	ZCS_R_DISTRUST,	   /* notifications named sends that were never made: counted, not used */
+	ZCS_R_WINDOW_FULL, /* every part of the receive window holds a borrowed span */
+	ZCS_R_URGENT,	   /* urgent data came: received as recv(2) does from then on */
 	ZCS_R_OTHER,
 	ZCS_R_BUDGET, /* too little of borrowed_max is left to map */
 };
@@ -72,18 +72,18 @@ ZCS_MUST const char *zcs_reason_text(uint32_t reason);
 /* The version of the library in use, as ZCS_VERSION. */
 ZCS_MUST const char *zcs_version(void);
 
-/* ---- events: fixed 64 bytes ---------------------------------------------------------------------- */
+/* ---- events: fixed 64 bytes ----------------------------------------------------------------- */
 
 enum zcs_event_type {
 	/*
-	 * token: the memory of this message is yours again. status: what broke the connection before
-	 * the message was all sent, or -ENODATA for a file that ended early; else 0.
+	 * token: the memory of this message is yours again. status: what broke the connection
+	 * before the message was all sent, or -ENODATA for a file that ended early; else 0.
 	 */
 	ZCS_EV_RELEASED = 1,
 	/*
-	 * token: the memory never comes back, instead of RELEASED; only after a close deadline or an
-	 * abort, when a queue or a card still holds the pages. You may munmap it; do not write it and
-	 * do not give it back to an allocator.
+	 * token: the memory never comes back, instead of RELEASED; only after a close deadline or
+	 * an abort, when a queue or a card still holds the pages. You may munmap it; do not write
+	 * it and do not give it back to an allocator.
 	 */
 	ZCS_EV_CONDEMNED,
 	ZCS_EV_OPEN,	 /* a connecting descriptor is now connected */
@@ -92,9 +92,10 @@ enum zcs_event_type {
 	ZCS_EV_ERROR,	 /* status: what broke the connection, once; only closing is left */
 	ZCS_EV_POOL,	 /* conn is NULL: follows a zcs_buf_alloc that returned NULL */
 	/*
-	 * The last one; `conn` is invalid once you call zcs_ctx_events again. status 0 after a close
-	 * that was allowed to drain: the peer's kernel acknowledged every byte (the only statement
-	 * about delivery here); -ETIMEDOUT: not all within drain_ms; else what broke the connection.
+	 * The last one; `conn` is invalid once you call zcs_ctx_events again. status 0 after a
+	 * close that was allowed to drain: the peer's kernel acknowledged every byte (the only
+	 * statement about delivery here); -ETIMEDOUT: not all within drain_ms; else what broke the
+	 * connection.
 	 */
 	ZCS_EV_CLOSED,
 };
@@ -102,7 +103,7 @@ enum zcs_event_type {
 /* RELEASED, CONDEMNED: `how` */
 #define ZCS_LENT	0x1u /* some byte was lent to the kernel (sent with MSG_ZEROCOPY) */
 #define ZCS_COPIED	0x2u /* some byte was copied by the library's own decision */
-#define ZCS_KERNEL_HINT 0x4u /* the kernel said that it copied some lent piece; blurred by merging */
+#define ZCS_KERNEL_HINT 0x4u /* the kernel said that it copied a lent piece; merging blurs it */
 #define ZCS_ABANDONED	0x8u /* not every byte was given to the kernel; `bytes` were */
 
 struct zcs_event {
@@ -117,21 +118,21 @@ struct zcs_event {
 	uint64_t reserved1[2];
 };
 
-/* ---- context -------------------------------------------------------------------------------------- */
+/* ---- context -------------------------------------------------------------------------------- */
 
 enum zcs_huge {
-	ZCS_HUGE_AUTO = 1, /* default: reserved hugetlb pages if there are, else transparent, else 4 KiB */
+	ZCS_HUGE_AUTO = 1, /* default: reserved hugetlb pages, else transparent, else 4 KiB */
 	ZCS_HUGE_THP,	   /* transparent huge pages or 4 KiB; leaves reserved ones alone */
 	ZCS_HUGE_NEVER,	   /* 4 KiB pages */
 };
 
 struct zcs_ctx_opts {
 	size_t size;
-	uint64_t lent_max;     /* bytes accepted and not released, all connections; default 256 MiB */
-	uint64_t borrowed_max; /* bytes in unreleased spans, whole pages counted; default 64 MiB */
+	uint64_t lent_max;     /* bytes accepted, not released, all connections; default 256 MiB */
+	uint64_t borrowed_max; /* bytes in unreleased spans, whole pages; default 64 MiB */
 	uint64_t pool_max;     /* bytes of zcs_buf_alloc, mapped as needed; default 64 MiB */
 	uint64_t pool_retain;  /* bytes of it that stay mapped when free; default 4 MiB */
-	uint64_t zerocopy_min; /* shorter messages are copied; bytes, default 16384; ZCS_NONE: 1 */
+	uint64_t zerocopy_min; /* bytes; shorter messages are copied; default 16384 */
 	uint32_t huge;	       /* enum zcs_huge; ignored in an update */
 	uint32_t reserved;
 };
@@ -140,7 +141,9 @@ struct zcs_ctx_opts {
 ZCS_MUST int zcs_ctx_new(const struct zcs_ctx_opts *opts, struct zcs_ctx **ctx_out);
 /* Change limits; one that shrinks takes effect as memory comes back. */
 ZCS_MUST int zcs_ctx_limits(struct zcs_ctx *ctx, const struct zcs_ctx_opts *opts);
-/* -EBUSY while a connection is open, an event waits, or memory is lent or borrowed; NULL is fine. */
+/*
+ * -EBUSY while a connection is open, an event waits, or memory is lent or borrowed; NULL is fine.
+ */
 ZCS_MUST int zcs_ctx_free(struct zcs_ctx *ctx);
 /*
  * Abort every connection now. Afterwards every token is in the event queue, RELEASED or CONDEMNED,
@@ -155,14 +158,24 @@ void zcs_ctx_abandon(struct zcs_ctx *ctx);
  * returns fewer than you asked for. The descriptor stays the context's.
  */
 ZCS_MUST int zcs_ctx_fd(struct zcs_ctx *ctx);
-/* Bounded work on at most max_conns connections (0: 64). 1: more waits, and the fd is readable; else 0. */
+/*
+ * Bounded work on at most max_conns connections (0: 64). 1: more waits, and the fd is readable;
+ * else 0.
+ */
 ZCS_MUST int zcs_ctx_process(struct zcs_ctx *ctx, unsigned max_conns);
-/* Takes up to max events; the number taken, never negative. CLOSED is the last one of its connection. */
+/*
+ * Takes up to max events; the number taken, never negative. CLOSED is the last one of its
+ * connection.
+ */
 ZCS_MUST int zcs_ctx_events(struct zcs_ctx *ctx, struct zcs_event *events, size_t max);
-/* For programs without a loop: waits (-1: for ever), processes, takes. 0: time is up; -EINTR: a signal. */
-ZCS_MUST int zcs_ctx_wait(struct zcs_ctx *ctx, struct zcs_event *events, size_t max, int timeout_ms);
+/*
+ * For programs without a loop: waits (-1: for ever), processes, takes. 0: time is up; -EINTR: a
+ * signal.
+ */
+ZCS_MUST int zcs_ctx_wait(struct zcs_ctx *ctx, struct zcs_event *events, size_t max,
+			  int timeout_ms);
 
-/* ---- pool memory: page aligned, huge pages where they are to be had --------------------------------- */
+/* ---- pool memory: page aligned, huge pages where they are to be had ------------------------- */
 
 /*
  * At least len bytes; *got_out (may be NULL) is how many. NULL: pool_max is reached (ZCS_EV_POOL
@@ -172,7 +185,7 @@ ZCS_MUST void *zcs_buf_alloc(struct zcs_ctx *ctx, size_t len, size_t *got_out);
 /* Allowed while it is lent: it then becomes free at its release. */
 void zcs_buf_free(struct zcs_ctx *ctx, void *buf);
 
-/* ---- connections ----------------------------------------------------------------------------------- */
+/* ---- connections ---------------------------------------------------------------------------- */
 
 /*
  * An error-queue message that is not the library's: a transmit timestamp, an ICMP error, a
@@ -188,38 +201,44 @@ enum zcs_way {
 };
 
 enum zcs_trust {
-	ZCS_TRUST_ROUTE = 1, /* default: map only what comes over a device with hardware of its own */
-	ZCS_TRUST_PEER,	     /* map whatever maps: you vouch that no process behind it cheats */
-	ZCS_TRUST_NONE,	     /* never map */
+	ZCS_TRUST_ROUTE =
+		1,	/* default: map only what comes over a device with hardware of its own */
+	ZCS_TRUST_PEER, /* map whatever maps: you vouch that no process behind it cheats */
+	ZCS_TRUST_NONE, /* never map */
 };
 
 struct zcs_conn_opts {
 	size_t size;
 	void *user;		 /* comes back in events */
 	zcs_foreign_fn *foreign; /* NULL: such messages are counted and dropped */
-	uint64_t lent_max;	 /* bytes; default 16 MiB. A larger message is accepted when none is out */
-	uint64_t writable_at;	 /* WRITABLE comes at or below this many lent bytes; default lent_max / 2 */
-	uint64_t borrowed_max;	 /* bytes; default 8 MiB; the only back-pressure of a receiver that maps */
-	uint64_t loan_age_ms;	 /* a loan older than this: ERROR -ETIMEDOUT; default ZCS_NONE (no limit) */
-	uint64_t drain_ms;	 /* close waits this long; default 30000; ZCS_NONE: not at all */
+	/* Bytes; default 16 MiB. A larger message is accepted when nothing else is lent. */
+	uint64_t lent_max;
+	/* WRITABLE comes when this many bytes or fewer are lent; default half of lent_max. */
+	uint64_t writable_at;
+	/* Bytes; default 8 MiB; the only back-pressure of a receiver that maps. */
+	uint64_t borrowed_max;
+	/* A loan older than this breaks the connection: ERROR -ETIMEDOUT; default: no limit. */
+	uint64_t loan_age_ms;
+	/* How long close may drain; default 30000; ZCS_NONE: not at all. */
+	uint64_t drain_ms;
 	/*
-	 * Calls with MSG_ZEROCOPY made on this descriptor before: 0 you do not know, ZCS_NONE none (a
-	 * new socket, or one accepted from a listener with the option), else their number, as
-	 * zcs_conn_detach gave it. When unknown and SO_ZEROCOPY is already set, nothing is lent until
-	 * the line has been quiet once. Ignored in an update.
+	 * Calls with MSG_ZEROCOPY made on this descriptor before: 0 you do not know, ZCS_NONE none
+	 * (a new socket, or one accepted from a listener with the option), else their number, as
+	 * zcs_conn_detach gave it. When unknown and SO_ZEROCOPY is already set, nothing is lent
+	 * until the line has been quiet once. Ignored in an update.
 	 */
 	uint64_t prior_sends;
 	uint32_t send_way;  /* enum zcs_way */
 	uint32_t recv_way;  /* enum zcs_way */
 	uint32_t trust;	    /* enum zcs_trust */
-	uint32_t poll_self; /* 1: you poll the descriptor and call zcs_conn_ready. Ignored in an update */
+	uint32_t poll_self; /* 1: you poll it and call zcs_conn_ready. Ignored in an update */
 };
 
 /*
  * Takes a connected or connecting stream socket. TCP lends and maps; kernel TLS, MPTCP, VSOCK and
- * UNIX stream sockets are known, and copy. The descriptor is the library's until CLOSED or detach; on
- * failure it stays yours. opts may be NULL.
- * -EBADF, -ENOTSOCK, -ENOTCONN, -EINVAL (listening), -EOPNOTSUPP (not a stream), -E2BIG, -ENOMEM.
+ * UNIX stream sockets are known, and copy. The descriptor is the library's until CLOSED or detach;
+ * on failure it stays yours. opts may be NULL. -EBADF, -ENOTSOCK, -ENOTCONN, -EINVAL (listening),
+ * -EOPNOTSUPP (not a stream), -E2BIG, -ENOMEM.
  */
 ZCS_MUST int zcs_conn_open(struct zcs_ctx *ctx, int fd, const struct zcs_conn_opts *opts,
 			   struct zcs_conn **conn_out);
@@ -228,22 +247,23 @@ ZCS_MUST int zcs_conn_limits(struct zcs_conn *conn, const struct zcs_conn_opts *
 ZCS_MUST int zcs_conn_fd(const struct zcs_conn *conn);
 
 /*
- * poll_self: does what revents (EPOLLIN ... as epoll or poll gave them) make possible; take the events
- * with zcs_ctx_events. EPOLLERR is read here and does not mean "broken": ZCS_EV_ERROR does. Returns the
- * EPOLL* bits to wait for, until the next call of any kind on this connection or release of its spans
- * (ask with revents 0). Simplest is to register EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET once
- * and to ignore it. Timers and closing connections still need zcs_ctx_fd to be watched.
+ * poll_self: does what revents (EPOLLIN ... as epoll or poll gave them) make possible; take the
+ * events with zcs_ctx_events. EPOLLERR is read here and does not mean "broken": ZCS_EV_ERROR does.
+ * Returns the EPOLL* bits to wait for, until the next call of any kind on this connection or
+ * release of its spans (ask with revents 0). Simplest is to register EPOLLIN | EPOLLOUT |
+ * EPOLLRDHUP | EPOLLPRI | EPOLLET once and to ignore it. Timers and closing connections still need
+ * zcs_ctx_fd to be watched.
  */
 int zcs_conn_ready(struct zcs_conn *conn, uint32_t revents);
 
-/* ---- sending --------------------------------------------------------------------------------------- */
+/* ---- sending -------------------------------------------------------------------------------- */
 
 #define ZCS_HEAD_MAX 256
 
 #define ZCS_COPY     0x01u /* borrow nothing: all bytes are copied before the call returns */
 #define ZCS_ZEROCOPY 0x02u /* lend whatever the size: the policy is not asked */
 #define ZCS_GIVE     0x04u /* iov is pool memory: freed when it comes back, no RELEASED follows */
-#define ZCS_MORE     0x08u /* more follows at once: hold back until a send without it, or zcs_conn_flush */
+#define ZCS_MORE     0x08u /* hold back until a send without it, or zcs_conn_flush */
 
 struct zcs_msg {
 	size_t size;
@@ -277,8 +297,8 @@ struct zcs_span;
 /*
  * Forwards a span of a connection of the same context; it is the library's from then on, no event
  * follows. Never -EAGAIN: the bytes stay charged to the connection that received them until they
- * are out, and that stops its reading. flags: ZCS_MORE, ZCS_COPY, ZCS_ZEROCOPY. On failure (-EPIPE and
- * the like, -EINVAL, -ENOMEM, as zcs_conn_send) the span stays yours.
+ * are out, and that stops its reading. flags: ZCS_MORE, ZCS_COPY, ZCS_ZEROCOPY. On failure (-EPIPE
+ * and the like, -EINVAL, -ENOMEM, as zcs_conn_send) the span stays yours.
  */
 ZCS_MUST int zcs_conn_send_span(struct zcs_conn *conn, const struct zcs_span *span, uint32_t flags);
 /* Ends ZCS_MORE. */
@@ -286,7 +306,7 @@ ZCS_MUST int zcs_conn_flush(struct zcs_conn *conn);
 /* Half-close, after what is queued; receiving goes on. Later sends: -EPIPE. */
 ZCS_MUST int zcs_conn_shutdown(struct zcs_conn *conn);
 
-/* ---- receiving ------------------------------------------------------------------------------------- */
+/* ---- receiving ------------------------------------------------------------------------------ */
 
 #define ZCS_SPAN_MAPPED 0x1u /* the kernel's own pages; else a private copy */
 #define ZCS_SPAN_URGENT 0x2u /* one byte of urgent data, as recv(2) with MSG_OOB gives it */
@@ -302,14 +322,16 @@ struct zcs_span { /* fixed 48 bytes */
 
 /*
  * Up to max_bytes (0: no limit) of the stream into up to nr spans, in order; the number of spans.
- * 0: end of stream, also when asked again. -EAGAIN: nothing now, or a budget is full; READABLE follows.
- * -EINVAL: nr is 0. -EPIPE: you closed it. -ENOMEM: no memory to copy into. Another negative errno:
- * what broke the connection, after all data that came before it. Receive until -EAGAIN.
+ * 0: end of stream, also when asked again. -EAGAIN: nothing now, or a budget is full; READABLE
+ * follows. -EINVAL: nr is 0. -EPIPE: you closed it. -ENOMEM: no memory to copy into. Another
+ * negative errno: what broke the connection, after all data that came before it. Receive until
+ * -EAGAIN.
  */
-ZCS_MUST int zcs_conn_recv(struct zcs_conn *conn, struct zcs_span *spans, size_t nr, size_t max_bytes);
+ZCS_MUST int zcs_conn_recv(struct zcs_conn *conn, struct zcs_span *spans, size_t nr,
+			   size_t max_bytes);
 /*
- * At least `bytes` more are on their way: wake up for large pieces only (SO_RCVLOWAT, managed so that
- * it cannot hang). 0 ends it. Also ends by itself when they are in.
+ * At least `bytes` more are on their way: wake up for large pieces only (SO_RCVLOWAT, managed so
+ * that it cannot hang). 0 ends it. Also ends by itself when they are in.
  */
 ZCS_MUST int zcs_conn_expect(struct zcs_conn *conn, size_t bytes);
 /* In any order, parts of a list, also after their connection is closed. */
@@ -322,47 +344,47 @@ ZCS_MUST int zcs_span_stabilize(struct zcs_ctx *ctx, struct zcs_span *span);
 /* As zcs_span_release, from any thread; takes effect at the next zcs_ctx_process. -ENOMEM. */
 ZCS_MUST int zcs_ctx_post_release(struct zcs_ctx *ctx, const struct zcs_span *spans, size_t nr);
 
-/* ---- the end --------------------------------------------------------------------------------------- */
+/* ---- the end -------------------------------------------------------------------------------- */
 
 /*
- * Sends what is queued, half-closes, and drains up to drain_ms while the descriptor stays open: until
- * nothing is lent and all is acknowledged. Reports every token, then CLOSED. Input is dropped; a peer
- * that still sends after the drain is reset. At the deadline the connection is aborted if anything is
- * lent. Called again: no effect.
+ * Sends what is queued, half-closes, and drains up to drain_ms while the descriptor stays open:
+ * until nothing is lent and all is acknowledged. Reports every token, then CLOSED. Input is
+ * dropped; a peer that still sends after the drain is reset. At the deadline the connection is
+ * aborted if anything is lent. Called again: no effect.
  */
 void zcs_conn_close(struct zcs_conn *conn);
 /* Resets the connection now; tokens and CLOSED as with close. */
 void zcs_conn_abort(struct zcs_conn *conn);
 /*
- * Gives the descriptor back (the value returned) and frees the connection; no CLOSED. *prior_out (may
- * be NULL) is the prior_sends to open it with elsewhere. -EBUSY while anything of it is queued, lent
- * or borrowed, or an event of it waits.
+ * Gives the descriptor back (the value returned) and frees the connection; no CLOSED. *prior_out
+ * (may be NULL) is the prior_sends to open it with elsewhere. -EBUSY while anything of it is
+ * queued, lent or borrowed, or an event of it waits.
  */
 ZCS_MUST int zcs_conn_detach(struct zcs_conn *conn, uint64_t *prior_out);
 
-/* ---- what happened --------------------------------------------------------------------------------- */
+/* ---- what happened -------------------------------------------------------------------------- */
 
 struct zcs_stats {
 	size_t size;
 	uint64_t tx_msgs;	    /* accepted */
 	uint64_t tx_bytes;	    /* taken by the kernel */
 	uint64_t tx_bytes_lent;	    /* of them with MSG_ZEROCOPY */
-	uint64_t tx_bytes_uncopied; /* of those, in messages for which the kernel never hinted a copy */
+	uint64_t tx_bytes_uncopied; /* of those, in messages with no hint of a copy */
 	uint64_t tx_bytes_file;	    /* by sendfile */
 	uint64_t tx_calls;	    /* sending system calls */
 	uint64_t tx_notifications;  /* messages read from the error queue */
 	uint64_t tx_enobufs_memlock;
 	uint64_t tx_enobufs_optmem;
 	uint64_t rx_bytes;
-	uint64_t rx_bytes_mapped; /* of them as the kernel's own pages */
-	uint64_t rx_calls;	  /* receiving system calls */
-	uint64_t rx_map_refused;  /* mapping calls that failed and were answered by copying */
-	uint64_t lent;		  /* bytes, now */
-	uint64_t borrowed;	  /* bytes, now, whole pages */
-	uint64_t condemned;	  /* bytes, for ever */
-	uint64_t oldest_loan_ms;  /* age; 0: nothing is lent */
-	uint64_t foreign_dropped; /* error-queue messages of others with no callback */
-	uint64_t unknown_notifications; /* numbers notified that were not out: repeated, or never sent */
+	uint64_t rx_bytes_mapped;	/* of them as the kernel's own pages */
+	uint64_t rx_calls;		/* receiving system calls */
+	uint64_t rx_map_refused;	/* mapping calls that failed and were answered by copying */
+	uint64_t lent;			/* bytes, now */
+	uint64_t borrowed;		/* bytes, now, whole pages */
+	uint64_t condemned;		/* bytes, for ever */
+	uint64_t oldest_loan_ms;	/* age; 0: nothing is lent */
+	uint64_t foreign_dropped;	/* error-queue messages of others with no callback */
+	uint64_t unknown_notifications; /* numbers notified that were not out */
 	uint64_t pool_bytes;		/* context: mapped for the pool, now */
 	uint32_t pool_page;		/* context: page size behind the pool, bytes */
 	uint32_t tx_reason;		/* enum zcs_reason: why the last copied byte was copied */

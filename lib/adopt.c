@@ -2,10 +2,10 @@
 /*
  * adopt.c - a descriptor on which somebody may have made flagged sends before
  *
- * The kernel's counter cannot be read, and a notification of a foreign send looks exactly like one of
- * ours. So nothing of the caller's is lent until everything sent is acknowledged (SIOCOUTQ is 0) and
- * the error queue is empty; then one flagged send, of memory that is the library's, goes out alone: the
- * number of its notification is where our numbers begin.
+ * The kernel's counter cannot be read, and a notification of a foreign send looks exactly like one
+ * of ours. So nothing of the caller's is lent until everything sent is acknowledged (SIOCOUTQ is 0)
+ * and the error queue is empty; then one flagged send, of memory that is the library's, goes out
+ * alone: the number of its notification is where our numbers begin.
  */
 #include "conn.h"
 #include "sys.h"

@@ -2,13 +2,13 @@
 /*
  * chunk.c - pool memory in small pieces
  *
- * Pieces are laid one after the other and each holds a reference to its buffer, so that a chunk that
- * was replaced lives until its last piece is back. When all pieces of the current chunk are back it
- * begins anew: the memory that was used last is the memory that is still in the cache.
+ * Pieces are laid one after the other and each holds a reference to its buffer, so that a chunk
+ * that was replaced lives until its last piece is back. When all pieces of the current chunk are
+ * back it begins anew: the memory that was used last is the memory that is still in the cache.
  */
 #include "ctx.h"
 
-/* ---- what the caller allocates ----------------------------------------------------------------------- */
+/* ---- what the caller allocates -------------------------------------------------------------- */
 
 ZCS_EXPORT void *zcs_buf_alloc(struct zcs_ctx *ctx, size_t len, size_t *got_out)
 {
@@ -23,7 +23,7 @@ ZCS_EXPORT void zcs_buf_free(struct zcs_ctx *ctx, void *buf)
 	ctx_pool_back(ctx);
 }
 
-/* ---- pieces ------------------------------------------------------------------------------------------ */
+/* ---- pieces --------------------------------------------------------------------------------- */
 
 #define PIECE_ALIGN 64u
 
@@ -38,7 +38,7 @@ void chunk_drop(struct zcs_ctx *ctx, struct chunk *ch)
 {
 	if (ch->base)
 		pool_unref(&ctx->pool, ch->base);
-	*ch = (struct chunk){0};
+	*ch = (struct chunk){ 0 };
 }
 
 char *chunk_room(struct zcs_ctx *ctx, struct chunk *ch, size_t chunk_len, size_t want, size_t *room)

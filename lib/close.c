@@ -3,10 +3,10 @@
  * close.c - the end of a connection
  *
  * close(2) throws every outstanding notification away: nobody would ever learn when lent memory is
- * free. So the descriptor stays open until all have come (guard 5). At the deadline connect(AF_UNSPEC)
- * aborts the connection with the descriptor still open: the kernel drops its queue at once and notifies
- * what it dropped. What even that does not bring back is in a queueing discipline or a card, and is
- * condemned.
+ * free. So the descriptor stays open until all have come (guard 5). At the deadline
+ * connect(AF_UNSPEC) aborts the connection with the descriptor still open: the kernel drops its
+ * queue at once and notifies what it dropped. What even that does not bring back is in a queueing
+ * discipline or a card, and is condemned.
  */
 #include "conn.h"
 #include "sys.h"
@@ -19,7 +19,9 @@
 #define DISCARD_CALLS 64
 #define DISCARD_BYTES (1u << 20)
 
-/* Unread input would turn the kernel's close into a reset, which could destroy what we sent last. */
+/*
+ * Unread input would turn the kernel's close into a reset, which could destroy what we sent last.
+ */
 static void discard_input(struct zcs_conn *c)
 {
 	struct iovec v = { NULL, DISCARD_BYTES };
@@ -91,7 +93,9 @@ static void finish_carelessly(struct zcs_conn *c)
 	finish(c);
 }
 
-/* Everything sent is acknowledged, our FIN too: its arrival at 0 wakes epoll (tcp_fin, FIN_WAIT2). */
+/*
+ * Everything sent is acknowledged, our FIN too: its arrival at 0 wakes epoll (tcp_fin, FIN_WAIT2).
+ */
 static bool is_acked(struct zcs_conn *c)
 {
 	int unacked = 0;

@@ -20,7 +20,7 @@
 #define LOOK_NS (5ull * 1000000) /* how often acknowledgement of a file or a close is looked up */
 #define MS	1000000ull
 
-/* ---- options --------------------------------------------------------------------------------------- */
+/* ---- options -------------------------------------------------------------------------------- */
 
 static uint64_t limit(uint64_t v, uint64_t old)
 {
@@ -65,7 +65,7 @@ static void set_defaults(struct zcs_conn *c)
 	c->rx_maybe = true;
 }
 
-/* ---- open ------------------------------------------------------------------------------------------ */
+/* ---- open ----------------------------------------------------------------------------------- */
 
 /* Where the numbers of flagged sends stand; prior_sends of zcs_conn_opts. */
 static void start_numbers(struct zcs_conn *c, const struct zcs_conn_opts *o, bool was_on)
@@ -77,7 +77,8 @@ static void start_numbers(struct zcs_conn *c, const struct zcs_conn_opts *o, boo
 		c->adopt = ADOPT_WAIT;
 }
 
-static void learn_socket(struct zcs_conn *c, const struct zcs_conn_opts *o, const struct probe_socket *s)
+static void learn_socket(struct zcs_conn *c, const struct zcs_conn_opts *o,
+			 const struct probe_socket *s)
 {
 	int on = 1;
 
@@ -173,7 +174,7 @@ ZCS_EXPORT int zcs_conn_fd(const struct zcs_conn *c)
 	return c->fd;
 }
 
-/* ---- readiness ------------------------------------------------------------------------------------- */
+/* ---- readiness ------------------------------------------------------------------------------ */
 
 void conn_schedule(struct zcs_conn *c)
 {
@@ -216,9 +217,9 @@ static void connected(struct zcs_conn *c, uint32_t revents)
 }
 
 /*
- * EPOLLERR mostly means notifications. The socket's error is asked for only when there were none, or
- * the connection hung up: reading SO_ERROR takes the error away from recv, so it is kept in c->error,
- * and recv reports it after the data that came before it.
+ * EPOLLERR mostly means notifications. The socket's error is asked for only when there were none,
+ * or the connection hung up: reading SO_ERROR takes the error away from recv, so it is kept in
+ * c->error, and recv reports it after the data that came before it.
  */
 static void work_errors(struct zcs_conn *c, uint32_t revents)
 {
@@ -271,7 +272,7 @@ ZCS_EXPORT int zcs_conn_ready(struct zcs_conn *c, uint32_t revents)
 	return (int)want;
 }
 
-/* ---- failure and timers ---------------------------------------------------------------------------- */
+/* ---- failure and timers --------------------------------------------------------------------- */
 
 void conn_fail(struct zcs_conn *c, int error)
 {
@@ -332,7 +333,7 @@ void conn_timer(struct zcs_conn *c, uint64_t now_ns)
 		close_step(c);
 }
 
-/* ---- leaving --------------------------------------------------------------------------------------- */
+/* ---- leaving -------------------------------------------------------------------------------- */
 
 void conn_free(struct zcs_conn *c)
 {
@@ -348,7 +349,9 @@ ZCS_EXPORT int zcs_conn_detach(struct zcs_conn *c, uint64_t *prior_out)
 	if (c->closing || c->q || c->nr_spans || c->events || ledger_out(&c->ledger))
 		return -EBUSY;
 	if (prior_out)
-		*prior_out = c->adopt != ADOPT_DONE ? 0 : c->ledger.next ? c->ledger.next : ZCS_NONE;
+		*prior_out = c->adopt != ADOPT_DONE ? 0
+			     : c->ledger.next	    ? c->ledger.next
+						    : ZCS_NONE;
 	if (c->polled)
 		zcsi_sys->epoll_ctl(c->ctx->ep, EPOLL_CTL_DEL, fd, NULL);
 	if (c->was_blocking)

@@ -44,10 +44,10 @@ struct zcs_conn {
 	/* What it is and where it stands. */
 	uint8_t send_way, recv_way, trust; /* of zcs_conn_opts */
 	uint8_t adopt;			   /* enum adopt */
-	uint8_t tx_reason, rx_reason;	   /* enum zcs_reason: why the last copied byte was copied */
-	uint8_t no_lend;  /* enum zcs_reason: why nothing is ever lent; ZCS_R_NONE: it may be */
-	uint8_t no_map;	  /* the same for mapping */
-	uint8_t route;	  /* enum probe_route, once known */
+	uint8_t tx_reason, rx_reason; /* enum zcs_reason: why the last copied byte was copied */
+	uint8_t no_lend; /* enum zcs_reason: why nothing is ever lent; ZCS_R_NONE: it may be */
+	uint8_t no_map;	 /* the same for mapping */
+	uint8_t route;	 /* enum probe_route, once known */
 	bool poll_self : 1;
 	bool polled : 1; /* registered with the context's epoll */
 	bool tcp : 1;
@@ -61,12 +61,12 @@ struct zcs_conn {
 	bool shut_wanted : 1;
 	bool shut_done : 1;
 	bool want_writable : 1;
-	bool rx_maybe : 1;  /* a read may find something */
-	bool rx_told : 1;   /* READABLE was raised and the caller has not read to -EAGAIN */
+	bool rx_maybe : 1; /* a read may find something */
+	bool rx_told : 1;  /* READABLE was raised and the caller has not read to -EAGAIN */
 	bool rx_eof : 1;
 	bool rx_hup : 1;    /* the peer's FIN is known: a short read is not the end of it */
 	bool rx_oob : 1;    /* urgent data was announced and not fetched yet */
-	bool rx_urgent : 1; /* there was urgent data: no more mapping, the mark must not be crossed */
+	bool rx_urgent : 1; /* there was urgent data: mapping could cross its mark */
 
 	/* Send side. */
 	struct txq *q; /* NULL: nothing queued or lent */
@@ -86,8 +86,8 @@ struct zcs_conn {
 	uint64_t borrowed, borrowed_max;
 	uint64_t expect; /* bytes that the caller said are coming */
 	uint32_t nr_spans;
-	uint32_t rx_skip; /* recv_skip_hint: bytes to copy before mapping can go on */
-	uint32_t lowat;	  /* SO_RCVLOWAT as set last */
+	uint32_t rx_skip;  /* recv_skip_hint: bytes to copy before mapping can go on */
+	uint32_t lowat;	   /* SO_RCVLOWAT as set last */
 	uint32_t route_ms; /* when the route was last looked at */
 	struct policy_rx policy_rx;
 
@@ -105,10 +105,10 @@ struct policy_path *conn_path(struct zcs_conn *c);
 int conn_poll_on(struct zcs_conn *c); /* registers with the context's epoll */
 
 /* tx.c */
-#define TX_FLAG_CAP (512u << 10) /* bytes per flagged call: locked memory is charged for all of it */
+#define TX_FLAG_CAP (512u << 10) /* bytes per flagged call: all of it is charged as locked */
 #define TX_FLAG_MIN (16u << 10)	 /* the cap is not halved below this */
 int tx_push(struct zcs_conn *c); /* sends what it can; 0, or the error that breaks the connection */
-void tx_advance(struct zcs_conn *c, size_t n, bool lent); /* the kernel took n bytes from the cursor */
+void tx_advance(struct zcs_conn *c, size_t n, bool lent); /* the kernel took n bytes */
 void tx_release(struct zcs_conn *c, struct msg *m, enum zcs_event_type type);
 void tx_settled(struct zcs_conn *c, uint64_t lo, uint64_t hi, bool copied);
 void tx_abandon(struct zcs_conn *c, int status); /* gives up what is not sent */

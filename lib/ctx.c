@@ -2,10 +2,10 @@
 /*
  * ctx.c - a thread's context: one descriptor to poll, bounded work, timers, budgets
  *
- * Sockets are registered edge triggered and kept in a ready list of our own until their work is done:
- * level triggered, a connection that is drained after the peer's FIN would wake the outer loop for
- * ever. What the caller's own calls leave to do is made visible by an eventfd, but only for callers
- * that asked for the descriptor; zcs_ctx_wait looks at the lists first.
+ * Sockets are registered edge triggered and kept in a ready list of our own until their work is
+ * done: level triggered, a connection that is drained after the peer's FIN would wake the outer
+ * loop for ever. What the caller's own calls leave to do is made visible by an eventfd, but only
+ * for callers that asked for the descriptor; zcs_ctx_wait looks at the lists first.
  */
 #include "ctx.h"
 
@@ -46,7 +46,7 @@ int opts_copy(void *dst, size_t dst_size, const void *src)
 	return 0;
 }
 
-/* ---- timers and waking ---------------------------------------------------------------------------- */
+/* ---- timers and waking ---------------------------------------------------------------------- */
 
 void ctx_wake(struct zcs_ctx *ctx)
 {
@@ -119,7 +119,7 @@ static void run_timers(struct zcs_ctx *ctx)
 	}
 }
 
-/* ---- work ----------------------------------------------------------------------------------------- */
+/* ---- work ----------------------------------------------------------------------------------- */
 
 static void take_wake(struct zcs_ctx *ctx)
 {
@@ -204,7 +204,8 @@ ZCS_EXPORT int zcs_ctx_process(struct zcs_ctx *ctx, unsigned max_conns)
 	return 0;
 }
 
-ZCS_EXPORT int zcs_ctx_wait(struct zcs_ctx *ctx, struct zcs_event *events, size_t max, int timeout_ms)
+ZCS_EXPORT int zcs_ctx_wait(struct zcs_ctx *ctx, struct zcs_event *events, size_t max,
+			    int timeout_ms)
 {
 	uint64_t end = timeout_ms > 0 ? zcsi_sys->clock_ns(false) + timeout_ms * 1000000ull : 0;
 	int n, left = timeout_ms;
@@ -236,7 +237,7 @@ ZCS_EXPORT int zcs_ctx_fd(struct zcs_ctx *ctx)
 	return ctx->ep;
 }
 
-/* ---- budgets -------------------------------------------------------------------------------------- */
+/* ---- budgets -------------------------------------------------------------------------------- */
 
 void ctx_lent_back(struct zcs_ctx *ctx)
 {
@@ -282,7 +283,7 @@ struct window *ctx_window(struct zcs_ctx *ctx, int data_fd)
 	return &ctx->window;
 }
 
-/* ---- making and freeing --------------------------------------------------------------------------- */
+/* ---- making and freeing --------------------------------------------------------------------- */
 
 static void apply_limits(struct zcs_ctx *ctx, const struct zcs_ctx_opts *o)
 {

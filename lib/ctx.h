@@ -19,7 +19,9 @@
 struct txq;
 struct post;
 
-/* A chunk of pool memory that is handed out piece by piece; begins anew when all pieces are back. */
+/*
+ * A chunk of pool memory that is handed out piece by piece; begins anew when all pieces are back.
+ */
 struct chunk {
 	char *base; /* NULL: none */
 	size_t len;
@@ -54,11 +56,11 @@ struct zcs_ctx {
 	struct pool pool;
 	struct window window;
 	struct policy policy;
-	struct chunk arena; /* heads and iovecs of messages: lent to the kernel with them, never moved */
+	struct chunk arena; /* heads and iovecs of messages: lent with them, never moved */
 	struct chunk rx;    /* what was received by copy */
 	struct txq *txq_cache;
-	int sync_result; /* what zcs_conn_send can say at once about its message ... */
-	bool sync_done;	 /* ... when it was released before the call returns */
+	int sync_result;	 /* what zcs_conn_send can say at once about its message ... */
+	bool sync_done;		 /* ... when it was released before the call returns */
 	struct zcs_stats closed; /* sums of connections that are gone */
 	_Atomic(struct post *) posted;
 
@@ -83,9 +85,12 @@ void ctx_pool_back(struct zcs_ctx *ctx);
 int opts_copy(void *dst, size_t dst_size, const void *src);
 
 /* Where the next piece of at least `want` bytes may go, *room bytes at most; NULL: no memory. */
-char *chunk_room(struct zcs_ctx *ctx, struct chunk *ch, size_t chunk_len, size_t want, size_t *room);
-void chunk_take(struct zcs_ctx *ctx, struct chunk *ch, size_t len); /* its first len bytes are a piece */
-void *chunk_alloc(struct zcs_ctx *ctx, struct chunk *ch, size_t chunk_len, size_t len); /* both */
+char *chunk_room(struct zcs_ctx *ctx, struct chunk *ch, size_t chunk_len, size_t want,
+		 size_t *room);
+/* The first len bytes of that room are a piece now. */
+void chunk_take(struct zcs_ctx *ctx, struct chunk *ch, size_t len);
+void *chunk_alloc(struct zcs_ctx *ctx, struct chunk *ch, size_t chunk_len,
+		  size_t len); /* both at once */
 void chunk_give(struct zcs_ctx *ctx, struct chunk *ch, const void *piece);
 void chunk_condemn(struct zcs_ctx *ctx, struct chunk *ch, const void *piece);
 void chunk_drop(struct zcs_ctx *ctx, struct chunk *ch);

@@ -49,7 +49,7 @@ void evq_push(struct evq *q, const struct zcs_event *ev)
 void evq_fini(struct evq *q)
 {
 	free(q->ring);
-	*q = (struct evq){0};
+	*q = (struct evq){ 0 };
 }
 
 void event_raise(struct zcs_conn *c, enum zcs_event_type type)

@@ -3,9 +3,9 @@
  * event.h - the events of a context, until the caller takes them
  *
  * Two kinds. An event with a token waits in a ring whose slot was reserved when its message was
- * accepted, so that reporting cannot fail for lack of memory. Events that a connection can have only
- * one of (READABLE, ERROR ...) are bits in the connection, which is linked into a list meanwhile; they
- * are handed out after the ring, so that CLOSED is the last of its connection.
+ * accepted, so that reporting cannot fail for lack of memory. Events that a connection can have
+ * only one of (READABLE, ERROR ...) are bits in the connection, which is linked into a list
+ * meanwhile; they are handed out after the ring, so that CLOSED is the last of its connection.
  */
 #ifndef ZCSI_EVENT_H
 #define ZCSI_EVENT_H

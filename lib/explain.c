@@ -23,7 +23,8 @@ ZCS_EXPORT const char *zcs_reason_text(uint32_t reason)
 		[ZCS_R_LEARNED] = "copying was measured to cost less here",
 		[ZCS_R_KERNEL_COPIES] = "the kernel copies on this path anyway",
 		[ZCS_R_LOCAL_DELIVERY] = "loopback: the kernel copies on local delivery",
-		[ZCS_R_UNTRUSTED] = "the peer may share this host's memory, and trust was not declared",
+		[ZCS_R_UNTRUSTED] =
+			"the peer may share this host's memory, and trust was not declared",
 		[ZCS_R_NO_SO_ZEROCOPY] = "this kind of socket has no zero copy (SO_ZEROCOPY)",
 		[ZCS_R_NO_MAP] = "this socket or kernel cannot map received pages",
 		[ZCS_R_MEMLOCK] = "locked memory is used up (RLIMIT_MEMLOCK)",
@@ -43,7 +44,7 @@ ZCS_EXPORT const char *zcs_reason_text(uint32_t reason)
 	return text[reason];
 }
 
-/* ---- numbers --------------------------------------------------------------------------------------- */
+/* ---- numbers -------------------------------------------------------------------------------- */
 
 static uint64_t oldest_loan_ms(const struct zcs_conn *c)
 {
@@ -89,7 +90,7 @@ static int give_stats(struct zcs_stats *out, const struct zcs_stats *s)
 
 ZCS_EXPORT int zcs_conn_stats(const struct zcs_conn *c, struct zcs_stats *out)
 {
-	struct zcs_stats s = {0};
+	struct zcs_stats s = { 0 };
 
 	conn_add_stats(c, &s);
 	add_now(c, &s);
@@ -117,7 +118,7 @@ ZCS_EXPORT int zcs_ctx_stats(const struct zcs_ctx *ctx, struct zcs_stats *out)
 	return give_stats(out, &s);
 }
 
-/* ---- words ----------------------------------------------------------------------------------------- */
+/* ---- words ---------------------------------------------------------------------------------- */
 
 struct text {
 	char *buf;
@@ -131,7 +132,8 @@ __attribute__((__format__(__printf__, 2, 3))) static void say(struct text *t, co
 	int n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(t->n < t->len ? t->buf + t->n : NULL, t->n < t->len ? t->len - t->n : 0, fmt, ap);
+	n = vsnprintf(t->n < t->len ? t->buf + t->n : NULL, t->n < t->len ? t->len - t->n : 0, fmt,
+		      ap);
 	va_end(ap);
 	if (n > 0)
 		t->n += n;
@@ -144,22 +146,25 @@ static double percent(uint64_t part, uint64_t whole)
 
 static void explain_send(struct text *t, const struct zcs_conn *c, const struct zcs_stats *s)
 {
-	say(t, "send: %llu bytes in %llu calls, %.1f%% lent, %.1f%% never copied as far as the kernel said\n",
+	say(t,
+	    "send: %llu bytes in %llu calls, %.1f%% lent, %.1f%% never copied as far as the kernel said\n",
 	    (unsigned long long)s->tx_bytes, (unsigned long long)s->tx_calls,
 	    percent(s->tx_bytes_lent, s->tx_bytes), percent(s->tx_bytes_uncopied, s->tx_bytes));
 	if (s->tx_bytes_file)
-		say(t, "      %llu bytes straight from files\n", (unsigned long long)s->tx_bytes_file);
+		say(t, "      %llu bytes straight from files\n",
+		    (unsigned long long)s->tx_bytes_file);
 	if (s->tx_reason)
 		say(t, "      last copy: %s\n", zcs_reason_text(s->tx_reason));
 	if (s->tx_enobufs_memlock)
-		say(t, "      %llu times out of locked memory: raise RLIMIT_MEMLOCK (per user, all processes)\n",
+		say(t,
+		    "      %llu times out of locked memory: raise RLIMIT_MEMLOCK (per user, all processes)\n",
 		    (unsigned long long)s->tx_enobufs_memlock);
 	if (s->tx_enobufs_optmem)
 		say(t, "      %llu times out of option memory: raise net.core.optmem_max\n",
 		    (unsigned long long)s->tx_enobufs_optmem);
 	if (s->lent)
-		say(t, "      %llu bytes lent now, the oldest for %llu ms\n", (unsigned long long)s->lent,
-		    (unsigned long long)s->oldest_loan_ms);
+		say(t, "      %llu bytes lent now, the oldest for %llu ms\n",
+		    (unsigned long long)s->lent, (unsigned long long)s->oldest_loan_ms);
 	if (s->condemned)
 		say(t, "      %llu bytes condemned\n", (unsigned long long)s->condemned);
 	say(t, "      pool: %s\n", pool_backing(&c->ctx->pool));
@@ -167,8 +172,9 @@ static void explain_send(struct text *t, const struct zcs_conn *c, const struct 
 
 static void explain_receive(struct text *t, struct zcs_conn *c, const struct zcs_stats *s)
 {
-	say(t, "receive: %llu bytes in %llu calls, %.1f%% mapped\n", (unsigned long long)s->rx_bytes,
-	    (unsigned long long)s->rx_calls, percent(s->rx_bytes_mapped, s->rx_bytes));
+	say(t, "receive: %llu bytes in %llu calls, %.1f%% mapped\n",
+	    (unsigned long long)s->rx_bytes, (unsigned long long)s->rx_calls,
+	    percent(s->rx_bytes_mapped, s->rx_bytes));
 	if (s->rx_reason)
 		say(t, "         last copy: %s\n", zcs_reason_text(s->rx_reason));
 	if (c->tcp && !c->closed)

@@ -3,9 +3,9 @@
  * file.c - file -> socket
  *
  * sendfile(2) queues the page cache's own pages, and nothing tells when the kernel is through with
- * them; until the peer has acknowledged them a change to the file changes what is sent. So the message
- * is released when the stream position behind it is acknowledged (SIOCOUTQ), looked up when the socket
- * shows signs of life and by a timer.
+ * them; until the peer has acknowledged them a change to the file changes what is sent. So the
+ * message is released when the stream position behind it is acknowledged (SIOCOUTQ), looked up when
+ * the socket shows signs of life and by a timer.
  */
 #include "conn.h"
 #include "sys.h"
@@ -46,7 +46,8 @@ ssize_t file_push(struct zcs_conn *c, struct msg *m)
 	ssize_t r;
 
 	make_nonblocking(c);
-	r = zcsi_sys->sendfile(c->fd, m->file.fd, &m->file.off, min_u64(m->len - m->sent, FILE_TURN));
+	r = zcsi_sys->sendfile(c->fd, m->file.fd, &m->file.off,
+			       min_u64(m->len - m->sent, FILE_TURN));
 	c->stats.tx_calls++;
 	if (r > 0) {
 		m->sent += r;

@@ -13,7 +13,7 @@
 
 #define ZCS_EXPORT __attribute__((__visibility__("default")))
 
-#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 #define ZCSI_PAGE 4096u
 #define ZCSI_HUGE (2u << 20)

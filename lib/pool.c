@@ -66,9 +66,11 @@ static uint64_t *used_by(struct pool *p, const struct pool_page *start)
 	return start->internal ? &p->used_internal : &p->used;
 }
 
-/* ---- from an address to its slab ------------------------------------------------------------------- */
+/* ---- from an address to its slab ------------------------------------------------------------ */
 
-/* The slot of a key, or the free one where it would go. Neighbours in memory are neighbours here. */
+/*
+ * The slot of a key, or the free one where it would go. Neighbours in memory are neighbours here.
+ */
 static uint32_t table_find(const struct pool *p, uintptr_t key)
 {
 	uint32_t mask = p->nr_slots - 1;
@@ -153,13 +155,13 @@ static struct place find_live(const struct pool *p, const void *addr)
 	return at;
 }
 
-/* ---- memory ---------------------------------------------------------------------------------------- */
+/* ---- memory --------------------------------------------------------------------------------- */
 
 /*
  * mmap(MAP_HUGETLB) only reserves. Where a control group allows fewer pages than were reserved, as
  * container hosts do, or the memory policy has none, the first touch is a SIGBUS. Filling the pages
- * now makes that an error instead (MADV_POPULATE_WRITE, Linux 5.14); where that cannot be asked for,
- * such pages are left alone.
+ * now makes that an error instead (MADV_POPULATE_WRITE, Linux 5.14); where that cannot be asked
+ * for, such pages are left alone.
  */
 static char *map_hugetlb(size_t len)
 {
@@ -263,7 +265,9 @@ static void forget_lost(struct pool *p, const struct pool_slab *slab)
 	}
 }
 
-/* A slab without live pages. It stays where splitting a mapping in two is refused: a limit, ENOMEM. */
+/*
+ * A slab without live pages. It stays where splitting a mapping in two is refused: a limit, ENOMEM.
+ */
 static void slab_unmap(struct pool *p, struct pool_slab *slab)
 {
 	if (zcsi_sys->munmap(slab->base, slab->len) < 0)
@@ -282,8 +286,8 @@ static void slab_unmap(struct pool *p, struct pool_slab *slab)
 
 /*
  * The last live page of `fresh` went. Lost pages go with their slab; of idle slabs those beyond
- * `retain` go, this one last: its memory is the warmest. What could not be unmapped an earlier time is
- * tried again.
+ * `retain` go, this one last: its memory is the warmest. What could not be unmapped an earlier time
+ * is tried again.
  */
 static void sweep(struct pool *p, struct pool_slab *fresh)
 {
@@ -305,7 +309,7 @@ static void sweep(struct pool *p, struct pool_slab *fresh)
 	}
 }
 
-/* ---- runs of pages --------------------------------------------------------------------------------- */
+/* ---- runs of pages -------------------------------------------------------------------------- */
 
 /* The first page at or after `from` that is used, or that is not; SLAB_PAGES: none. */
 static uint32_t next_page(const struct pool_slab *slab, uint32_t from, bool used)
@@ -393,7 +397,7 @@ static char *alloc_large(struct pool *p, size_t len, enum pool_for who)
 	return slab ? take(p, slab, 0, 1, who) : NULL;
 }
 
-/* ---- buffers --------------------------------------------------------------------------------------- */
+/* ---- buffers -------------------------------------------------------------------------------- */
 
 void pool_init(struct pool *p, uint64_t max, uint64_t retain, uint32_t huge)
 {

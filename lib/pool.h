@@ -2,14 +2,15 @@
 /*
  * pool.h - memory to lend out: page aligned, reference counted, huge pages where they are to be had
  *
- * Memory comes in slabs of 2 MiB, aligned to 2 MiB; a buffer is a run of pages in one slab, a larger
- * one has a mapping of whole slabs to itself. A buffer lives while it has a reference: one of whoever
- * allocated it, one for each message or span that lies in it.
+ * Memory comes in slabs of 2 MiB, aligned to 2 MiB; a buffer is a run of pages in one slab, a
+ * larger one has a mapping of whole slabs to itself. A buffer lives while it has a reference: one
+ * of whoever allocated it, one for each message or span that lies in it.
  *
  * A condemned buffer is one that the kernel may still be reading although its socket is gone: its
- * pages are never handed out again, whether its last reference goes before or after it is condemned.
- * When nothing else in its slab is in use the slab is unmapped, which is safe at any time: the kernel
- * holds references of its own to the pages. What is mapped next, there or elsewhere, are other pages.
+ * pages are never handed out again, whether its last reference goes before or after it is
+ * condemned. When nothing else in its slab is in use the slab is unmapped, which is safe at any
+ * time: the kernel holds references of its own to the pages. What is mapped next, there or
+ * elsewhere, are other pages.
  */
 #ifndef ZCSI_POOL_H
 #define ZCSI_POOL_H
@@ -57,8 +58,8 @@ void *pool_alloc(struct pool *p, size_t len, size_t *got, enum pool_for who);
 /* Whether [addr, addr + len) lies in one live buffer. */
 bool pool_owns(const struct pool *p, const void *addr, size_t len);
 /*
- * References to the buffer that addr lies in; addr need not be its start. What lies in no live buffer
- * is left alone.
+ * References to the buffer that addr lies in; addr need not be its start. What lies in no live
+ * buffer is left alone.
  */
 void pool_ref(struct pool *p, const void *addr);
 void pool_unref(struct pool *p, const void *addr);	    /* the last one frees the buffer */

@@ -2,9 +2,9 @@
 /*
  * probe.c - questions to the kernel about a socket
  *
- * Whoever asks wants to know what may be relied on, so every answer that is missing, cut short, of an
- * unexpected kind or from an unexpected sender is "unknown". Nothing here changes the socket, but for
- * the pending error of one that cannot be used anyway.
+ * Whoever asks wants to know what may be relied on, so every answer that is missing, cut short, of
+ * an unexpected kind or from an unexpected sender is "unknown". Nothing here changes the socket,
+ * but for the pending error of one that cannot be used anyway.
  */
 #include "probe.h"
 
@@ -30,13 +30,13 @@
 #endif
 
 /*
- * What one flagged call takes of the option memory: a struct sk_buff with an empty head, 832 bytes on
- * x86-64 with 6.18 (sock_omalloc, net/core/sock.c). A little more or less elsewhere would only name
- * the wrong one of two limits, and only within this distance of the limit.
+ * What one flagged call takes of the option memory: a struct sk_buff with an empty head, 832 bytes
+ * on x86-64 with 6.18 (sock_omalloc, net/core/sock.c). A little more or less elsewhere would only
+ * name the wrong one of two limits, and only within this distance of the limit.
  */
 #define COMPLETION_LEN 832
 
-/* ---- addresses ------------------------------------------------------------------------------------- */
+/* ---- addresses ------------------------------------------------------------------------------ */
 
 struct address {
 	int family; /* AF_INET, AF_INET6 */
@@ -95,7 +95,7 @@ static int int_option(int fd, int level, int option, int *out)
 	return zcsi_sys->getsockopt(fd, level, option, out, &len);
 }
 
-/* ---- the route ------------------------------------------------------------------------------------- */
+/* ---- the route ------------------------------------------------------------------------------ */
 
 struct route_request {
 	struct nlmsghdr nh;
@@ -315,7 +315,7 @@ bool probe_is_bus(const char *bus_info)
 	return is_pci(bus_info) || (strncmp(bus_info, "usb-", 4) == 0 && bus_info[4] != '\0');
 }
 
-/* ---- the socket ------------------------------------------------------------------------------------ */
+/* ---- the socket ----------------------------------------------------------------------------- */
 
 static uint64_t hash(uint64_t h, const void *data, size_t len)
 {
@@ -424,7 +424,7 @@ int probe_socket(int fd, struct probe_socket *out)
 	return 0;
 }
 
-/* ---- memory for options ---------------------------------------------------------------------------- */
+/* ---- memory for options --------------------------------------------------------------------- */
 
 bool probe_optmem_is_full(int fd)
 {

@@ -12,14 +12,16 @@
 enum probe_route {
 	PROBE_ROUTE_UNKNOWN, /* could not be learned: not trusted */
 	PROBE_ROUTE_LOCAL,   /* delivered on this host */
-	PROBE_ROUTE_VIRTUAL, /* leaves through a device without hardware of its own: veth, bridge ... */
-	PROBE_ROUTE_CARD, /* leaves through a device on a bus */
+	PROBE_ROUTE_VIRTUAL, /* leaves through a device without hardware of its own: veth, bridge
+				... */
+	PROBE_ROUTE_CARD,    /* leaves through a device on a bus */
 };
 
 /*
  * Where packets for the peer of a TCP socket go: RTM_GETROUTE (rtnetlink(7)) with the socket's own
- * addresses, mark and bound device, then ETHTOOL_GDRVINFO (linux/ethtool.h), whose bus_info is a bus
- * address on a card, empty on veth and "N/A" on a bridge. Answers in any namespace, needs no rights.
+ * addresses, mark and bound device, then ETHTOOL_GDRVINFO (linux/ethtool.h), whose bus_info is a
+ * bus address on a card, empty on veth and "N/A" on a bridge. Answers in any namespace, needs no
+ * rights.
  */
 enum probe_route probe_route(int fd);
 const char *probe_route_text(enum probe_route route);
@@ -44,12 +46,15 @@ struct probe_socket {
 int probe_socket(int fd, struct probe_socket *out);
 
 /*
- * The hash alone. TCP tells no peer before it is connected, so `peer` of a connecting socket is that
- * of all connecting sockets, and its route is unknown: ask again then.
+ * The hash alone. TCP tells no peer before it is connected, so `peer` of a connecting socket is
+ * that of all connecting sockets, and its route is unknown: ask again then.
  */
 uint64_t probe_peer(int fd);
 
-/* ENOBUFS of a flagged send: whether option memory (net.core.optmem_max) is what ran out. SO_MEMINFO. */
+/*
+ * ENOBUFS of a flagged send: whether option memory (net.core.optmem_max) is what ran out.
+ * SO_MEMINFO.
+ */
 bool probe_optmem_is_full(int fd);
 
 #endif

@@ -2,8 +2,8 @@
 /*
  * reap.c - reads the error queue
  *
- * Always without waiting, never with MSG_PEEK (on this queue a peek consumes: guard 7), with a control
- * buffer that holds the longest notification and a timestamp beside it (guard 6).
+ * Always without waiting, never with MSG_PEEK (on this queue a peek consumes: guard 7), with a
+ * control buffer that holds the longest notification and a timestamp beside it (guard 6).
  */
 #include "conn.h"
 #include "sys.h"
@@ -18,7 +18,9 @@ static void foreign(struct zcs_conn *c, const struct msghdr *mh, size_t payload_
 		c->stats.foreign_dropped++;
 }
 
-/* Notifications that cannot be believed: nothing is lent any more, what is out waits for the close. */
+/*
+ * Notifications that cannot be believed: nothing is lent any more, what is out waits for the close.
+ */
 static void distrust(struct zcs_conn *c)
 {
 	c->no_lend = ZCS_R_DISTRUST;
@@ -79,7 +81,8 @@ int reap(struct zcs_conn *c, unsigned max)
 		if (!GUARD(7)) {
 			struct msghdr peek = mh;
 
-			if (zcsi_sys->recvmsg(c->fd, &peek, MSG_ERRQUEUE | MSG_DONTWAIT | MSG_PEEK) < 0)
+			if (zcsi_sys->recvmsg(c->fd, &peek,
+					      MSG_ERRQUEUE | MSG_DONTWAIT | MSG_PEEK) < 0)
 				break;
 		}
 		r = zcsi_sys->recvmsg(c->fd, &mh, MSG_ERRQUEUE | MSG_DONTWAIT);

@@ -2,11 +2,11 @@
 /*
  * rx.c - the receive side: map what can be mapped, copy the rest, in order
  *
- * One mapping call does three things (tcp_zerocopy_receive, net/ipv4/tcp.c): what is queued is copied
- * whole when it fits the copy buffer; else pages are mapped from the start of the queue, up to the
- * first that cannot be; then the copy buffer takes what is in the way. recv_skip_hint says how much
- * more must be copied before mapping can go on. Whatever the call says is checked against what is
- * possible, and nothing but what it reports as filled is ever handed out.
+ * One mapping call does three things (tcp_zerocopy_receive, net/ipv4/tcp.c): what is queued is
+ * copied whole when it fits the copy buffer; else pages are mapped from the start of the queue, up
+ * to the first that cannot be; then the copy buffer takes what is in the way. recv_skip_hint says
+ * how much more must be copied before mapping can go on. Whatever the call says is checked against
+ * what is possible, and nothing but what it reports as filled is ever handed out.
  */
 #include "conn.h"
 #include "sys.h"
@@ -35,7 +35,7 @@ struct rx {
 	int64_t stamp_ns; /* of the last call */
 };
 
-/* ---- budgets, readiness ----------------------------------------------------------------------------- */
+/* ---- budgets, readiness --------------------------------------------------------------------- */
 
 static uint64_t budget_room(const struct zcs_conn *c)
 {
@@ -73,11 +73,11 @@ void rx_ready(struct zcs_conn *c, uint32_t revents)
 	event_raise(c, ZCS_EV_READABLE);
 }
 
-/* ---- SO_RCVLOWAT ------------------------------------------------------------------------------------ */
+/* ---- SO_RCVLOWAT ---------------------------------------------------------------------------- */
 
 /*
- * The caller is about to wait. The low-water mark must never be above what is still to come, or poll
- * would never tell (guard 11); setting it makes the kernel look again at once.
+ * The caller is about to wait. The low-water mark must never be above what is still to come, or
+ * poll would never tell (guard 11); setting it makes the kernel look again at once.
  */
 static void set_lowat(struct zcs_conn *c, uint64_t want)
 {
@@ -114,7 +114,7 @@ ZCS_EXPORT int zcs_conn_expect(struct zcs_conn *c, size_t bytes)
 	return 0;
 }
 
-/* ---- what a call brought ---------------------------------------------------------------------------- */
+/* ---- what a call brought -------------------------------------------------------------------- */
 
 static void add_span(struct rx *rx, char *base, size_t len, uint32_t flags)
 {
@@ -139,7 +139,7 @@ static int64_t find_stamp(const void *control, size_t len)
 	if (len < sizeof(struct cmsghdr))
 		return 0;
 	for (struct cmsghdr *cm = CMSG_FIRSTHDR(&mh); cm; cm = CMSG_NXTHDR(&mh, cm)) {
-		struct timespec ts[3] = {{0}};
+		struct timespec ts[3] = { { 0 } };
 		size_t data = cm->cmsg_len - CMSG_LEN(0);
 
 		if (cm->cmsg_level != SOL_SOCKET || cm->cmsg_len < CMSG_LEN(sizeof(ts[0])))
@@ -157,7 +157,7 @@ static int64_t find_stamp(const void *control, size_t len)
 	return 0;
 }
 
-/* ---- by copy ---------------------------------------------------------------------------------------- */
+/* ---- by copy -------------------------------------------------------------------------------- */
 
 static ssize_t receive(struct rx *rx, void *buf, size_t len, int flags)
 {
@@ -244,7 +244,7 @@ static int rx_urgent(struct rx *rx)
 	return 1;
 }
 
-/* ---- by mapping ------------------------------------------------------------------------------------- */
+/* ---- by mapping ----------------------------------------------------------------------------- */
 
 /* A peer on this host could change what we have mapped (guard 12). */
 static bool trusted(struct zcs_conn *c)
@@ -342,8 +342,8 @@ static int call(struct rx *rx, struct map_call *m)
 	rx->stamp_ns = 0;
 	/* Unlike recvmsg it gives the room that is left. */
 	if (r == 0 && optlen >= WINDOW_OPT_ALL && m->z.msg_controllen < sizeof(c->ctx->control))
-		rx->stamp_ns = find_stamp(c->ctx->control,
-					  sizeof(c->ctx->control) - m->z.msg_controllen);
+		rx->stamp_ns =
+			find_stamp(c->ctx->control, sizeof(c->ctx->control) - m->z.msg_controllen);
 	return r;
 }
 
@@ -371,8 +371,8 @@ static void take_mapped(struct rx *rx, struct map_call *m)
 }
 
 /*
- * What comes after the call. The error is told once, and taken from the socket (guard 13): recv would
- * report a clean end of stream from then on.
+ * What comes after the call. The error is told once, and taken from the socket (guard 13): recv
+ * would report a clean end of stream from then on.
  */
 static void note_state(struct rx *rx, struct map_call *m)
 {
@@ -391,7 +391,7 @@ static void note_state(struct rx *rx, struct map_call *m)
 static int rx_map(struct rx *rx)
 {
 	struct zcs_conn *c = rx->c;
-	struct map_call m = {0};
+	struct map_call m = { 0 };
 	size_t before = rx->got;
 	int r;
 
@@ -402,8 +402,9 @@ static int rx_map(struct rx *rx)
 		c->no_map = ZCS_R_NO_MAP;
 	if (r < 0) {
 		/*
-		 * -EIO is the end of stream, which the copying read will meet. Anything else (EINVAL from
-		 * a window that worked: 7.1-rc; EBUSY, ENOMEM) means "copy this round".
+		 * -EIO is the end of stream, which the copying read will meet. Anything else
+		 * (EINVAL from a window that worked: 7.1-rc; EBUSY, ENOMEM) means "copy this
+		 * round".
 		 */
 		if (r != -EIO) {
 			c->stats.rx_map_refused++;
@@ -416,7 +417,7 @@ static int rx_map(struct rx *rx)
 	return rx->got > before;
 }
 
-/* ---- zcs_conn_recv ---------------------------------------------------------------------------------- */
+/* ---- zcs_conn_recv -------------------------------------------------------------------------- */
 
 static int step(struct rx *rx)
 {
@@ -442,7 +443,8 @@ static int can_read(struct zcs_conn *c)
 	return -EAGAIN;
 }
 
-ZCS_EXPORT int zcs_conn_recv(struct zcs_conn *c, struct zcs_span *spans, size_t nr, size_t max_bytes)
+ZCS_EXPORT int zcs_conn_recv(struct zcs_conn *c, struct zcs_span *spans, size_t nr,
+			     size_t max_bytes)
 {
 	struct rx rx = {
 		.c = c,

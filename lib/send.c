@@ -2,9 +2,10 @@
 /*
  * send.c - messages are accepted: whole or not at all
  *
- * What a message will need is taken before it is accepted: its slot in the queue, its event, a record
- * for its iovecs and head, references to pool memory. After that nothing about it can fail but the
- * connection itself (and the copy of a ZCS_COPY message that the socket does not take at once).
+ * What a message will need is taken before it is accepted: its slot in the queue, its event, a
+ * record for its iovecs and head, references to pool memory. After that nothing about it can fail
+ * but the connection itself (and the copy of a ZCS_COPY message that the socket does not take at
+ * once).
  */
 #include "conn.h"
 #include "sys.h"
@@ -17,7 +18,7 @@
 #define ARENA_CHUNK (64u << 10)
 #define SEND_FLAGS  (ZCS_COPY | ZCS_ZEROCOPY | ZCS_GIVE | ZCS_MORE)
 
-/* ---- may it be accepted ---------------------------------------------------------------------------- */
+/* ---- may it be accepted --------------------------------------------------------------------- */
 
 static int msg_check(const struct zcs_msg *m, size_t *len_out)
 {
@@ -25,7 +26,8 @@ static int msg_check(const struct zcs_msg *m, size_t *len_out)
 
 	if (m->flags & ~SEND_FLAGS || m->reserved || m->head_len > ZCS_HEAD_MAX)
 		return -EINVAL;
-	if ((m->flags & ZCS_COPY && m->flags & (ZCS_ZEROCOPY | ZCS_GIVE)) || m->nr_iov > UINT32_MAX / 32)
+	if ((m->flags & ZCS_COPY && m->flags & (ZCS_ZEROCOPY | ZCS_GIVE)) ||
+	    m->nr_iov > UINT32_MAX / 32)
 		return -EINVAL;
 	for (size_t i = 0; i < m->nr_iov; i++) {
 		if (m->iov[i].iov_len > SSIZE_MAX - len)
@@ -63,7 +65,7 @@ static int refuse_for_now(struct zcs_conn *c)
 	return -EAGAIN;
 }
 
-/* ---- copy or lend ---------------------------------------------------------------------------------- */
+/* ---- copy or lend --------------------------------------------------------------------------- */
 
 static bool choose(struct zcs_conn *c, uint32_t flags, uint64_t len, uint64_t now)
 {
@@ -86,7 +88,7 @@ static bool choose(struct zcs_conn *c, uint32_t flags, uint64_t len, uint64_t no
 	return false;
 }
 
-/* ---- the record of a message ----------------------------------------------------------------------- */
+/* ---- the record of a message ---------------------------------------------------------------- */
 
 /* Behind the iovecs: the head, then one mark per iovec that holds a pool reference. */
 static unsigned char *msg_marks(const struct msg *m)
@@ -195,7 +197,7 @@ static int check_give(struct zcs_conn *c, const struct zcs_msg *in)
 	return 0;
 }
 
-/* ---- acceptance ------------------------------------------------------------------------------------ */
+/* ---- acceptance ----------------------------------------------------------------------------- */
 
 /* A slot at the tail that is charged and committed; held back if it says so. */
 static void enqueue(struct zcs_conn *c, struct msg *m, uint32_t flags)

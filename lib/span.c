@@ -100,11 +100,11 @@ ZCS_EXPORT int zcs_span_stabilize(struct zcs_ctx *ctx, struct zcs_span *s)
 	return 0;
 }
 
-/* ---- from other threads ----------------------------------------------------------------------------- */
+/* ---- from other threads --------------------------------------------------------------------- */
 
 /*
- * A stack that any thread pushes to and the context's thread takes whole: the pusher's release pairs
- * with the taker's acquire.
+ * A stack that any thread pushes to and the context's thread takes whole: the pusher's release
+ * pairs with the taker's acquire.
  */
 struct post {
 	struct post *next;
@@ -122,8 +122,8 @@ ZCS_EXPORT int zcs_ctx_post_release(struct zcs_ctx *ctx, const struct zcs_span *
 	p->nr = nr;
 	memcpy(p->spans, spans, nr * sizeof(*spans));
 	p->next = atomic_load_explicit(&ctx->posted, memory_order_relaxed);
-	while (!atomic_compare_exchange_weak_explicit(&ctx->posted, &p->next, p, memory_order_release,
-						      memory_order_relaxed))
+	while (!atomic_compare_exchange_weak_explicit(&ctx->posted, &p->next, p,
+						      memory_order_release, memory_order_relaxed))
 		;
 	/* Not through ctx_wake: its flags are the other thread's. */
 	zcsi_sys->write(ctx->wake, &one, sizeof(one));

@@ -3,8 +3,8 @@
  * sys.c - the real kernel behind the table of sys.h
  *
  * The only file of the library that makes system calls. It decides three things for all of them and
- * nothing else: how errors are returned (negative, errno untouched), which calls are repeated when a
- * signal handler interrupted them, and that no descriptor survives exec.
+ * nothing else: how errors are returned (negative, errno untouched), which calls are repeated when
+ * a signal handler interrupted them, and that no descriptor survives exec.
  */
 #include "sys.h"
 
@@ -48,7 +48,7 @@ _Static_assert(sizeof(off_t) == 8, "build with _FILE_OFFSET_BITS=64");
 		again_;                                                                            \
 	})
 
-/* ---- sockets --------------------------------------------------------------------------------------- */
+/* ---- sockets -------------------------------------------------------------------------------- */
 
 static int kernel_socket(int domain, int type, int protocol)
 {
@@ -59,7 +59,9 @@ static int kernel_close(int fd)
 {
 	int ret = CALL(close(fd));
 
-	/* Linux frees the descriptor before it can be interrupted: again would close a stranger's. */
+	/*
+	 * Linux frees the descriptor before it can be interrupted: again would close a stranger's.
+	 */
 	return ret == -EINTR ? 0 : ret;
 }
 
@@ -86,8 +88,9 @@ static ssize_t kernel_recvmsg(int fd, struct msghdr *msg, int flags)
 
 /*
  * sendfile(2) knows no MSG_NOSIGNAL. The kernel sends SIGPIPE to the calling thread before the call
- * returns, so blocking it in this thread is enough; one that was pending before is not ours to take.
- * The signal can come with a short count as well: a first piece was taken, the next one failed.
+ * returns, so blocking it in this thread is enough; one that was pending before is not ours to
+ * take. The signal can come with a short count as well: a first piece was taken, the next one
+ * failed.
  */
 static ssize_t kernel_sendfile(int sock, int file, uint64_t *off, size_t len)
 {
@@ -153,7 +156,7 @@ static int kernel_set_nonblock(int fd, bool on)
 	return ret < 0 ? ret : 1;
 }
 
-/* ---- memory ---------------------------------------------------------------------------------------- */
+/* ---- memory --------------------------------------------------------------------------------- */
 
 static void *kernel_mmap(void *addr, size_t len, int prot, int flags, int fd)
 {
@@ -174,7 +177,7 @@ static int kernel_madvise(void *addr, size_t len, int advice)
 	return CALL(madvise(addr, len, advice));
 }
 
-/* ---- waiting --------------------------------------------------------------------------------------- */
+/* ---- waiting -------------------------------------------------------------------------------- */
 
 static int kernel_epoll_create(void)
 {
@@ -231,7 +234,7 @@ static uint64_t kernel_clock_ns(bool coarse)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* ---- the machine ----------------------------------------------------------------------------------- */
+/* ---- the machine ---------------------------------------------------------------------------- */
 
 static ssize_t kernel_read_file(const char *path, char *buf, size_t len)
 {
@@ -262,9 +265,10 @@ static bool has_cap_ipc_lock(void)
 
 /*
  * mm_account_pinned_pages() asks capable(CAP_IPC_LOCK): in the initial user namespace, whatever the
- * capability sets say inside another one. "root" of a container has the capability and is limited all
- * the same. The initial namespace maps every id to itself in one line; one that somebody made to look
- * exactly like it is taken for it, which costs a few sends that fail with ENOBUFS and are copied.
+ * capability sets say inside another one. "root" of a container has the capability and is limited
+ * all the same. The initial namespace maps every id to itself in one line; one that somebody made
+ * to look exactly like it is taken for it, which costs a few sends that fail with ENOBUFS and are
+ * copied.
  */
 static bool in_initial_user_namespace(void)
 {

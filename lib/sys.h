@@ -46,7 +46,8 @@ struct zcsi_sys {
 	int (*timer_set)(int fd, uint64_t at_ns); /* CLOCK_MONOTONIC; 0: off */
 	ssize_t (*read)(int fd, void *buf, size_t len);
 	ssize_t (*write)(int fd, const void *buf, size_t len);
-	uint64_t (*clock_ns)(bool coarse); /* CLOCK_MONOTONIC, or CLOCK_MONOTONIC_COARSE: 4 ms, cheap */
+	uint64_t (*clock_ns)(
+		bool coarse); /* CLOCK_MONOTONIC, or CLOCK_MONOTONIC_COARSE: 4 ms, cheap */
 
 	/* The start of a small file (/proc, /sys) as a string; its length. */
 	ssize_t (*read_file)(const char *path, char *buf, size_t len);

@@ -2,10 +2,10 @@
 /*
  * tx.c - the send side: what is accepted goes to the kernel, and comes back
  *
- * Messages that stand behind one another and go the same way leave in one call. A flagged call takes
- * the next number of the ledger if, and only if, the kernel accepted something; every message that has
- * bytes in it keeps that number, and is free when all its bytes are sent and all its numbers settled:
- * a message whose last piece was copied still waits for the pieces before it.
+ * Messages that stand behind one another and go the same way leave in one call. A flagged call
+ * takes the next number of the ledger if, and only if, the kernel accepted something; every message
+ * that has bytes in it keeps that number, and is free when all its bytes are sent and all its
+ * numbers settled: a message whose last piece was copied still waits for the pieces before it.
  */
 #include "conn.h"
 #include "sys.h"
@@ -24,7 +24,7 @@
 #define PAUSE_MIN  (10ull * 1000000)   /* ns without lending after ENOBUFS; doubles ... */
 #define PAUSE_MAX  (1000ull * 1000000) /* ... up to this */
 
-/* ---- back from the kernel --------------------------------------------------------------------------- */
+/* ---- back from the kernel ------------------------------------------------------------------- */
 
 static bool is_done(const struct zcs_conn *c, const struct msg *m)
 {
@@ -32,13 +32,17 @@ static bool is_done(const struct zcs_conn *c, const struct msg *m)
 		return false;
 	if (m->kind == M_FILE)
 		return m->how & ZCS_ABANDONED; /* else file_acked releases it */
-	/* A flagged call holds references to the pages: a mapped span is free once it was accepted. */
+	/*
+	 * A flagged call holds references to the pages: a mapped span is free once it was accepted.
+	 */
 	if (m->kind == M_SPAN && m->span.flags & ZCS_SPAN_MAPPED)
 		return true;
 	return ledger_is_settled(&c->ledger, m->lo, m->hi);
 }
 
-/* A message that zcs_conn_send is still reporting on: say it by the return value if that is enough. */
+/*
+ * A message that zcs_conn_send is still reporting on: say it by the return value if that is enough.
+ */
 static bool say_at_once(struct zcs_conn *c, struct msg *m)
 {
 	struct zcs_ctx *ctx = c->ctx;
@@ -140,7 +144,7 @@ void tx_settled(struct zcs_conn *c, uint64_t lo, uint64_t hi, bool copied)
 	tx_pop(c);
 }
 
-/* ---- into the kernel -------------------------------------------------------------------------------- */
+/* ---- into the kernel ------------------------------------------------------------------------ */
 
 bool tx_is_empty(const struct zcs_conn *c)
 {
@@ -230,7 +234,10 @@ void tx_advance(struct zcs_conn *c, size_t n, bool lent)
 		step_iov(m, part);
 		if (m->sent != m->len)
 			break;
-		/* Numbers must not decrease along the queue: one without takes the place of the next. */
+		/*
+		 * Numbers must not decrease along the queue: one without takes the place of the
+		 * next.
+		 */
 		if (m->lo == m->hi)
 			m->lo = m->hi = c->ledger.next;
 		q->cursor++;
@@ -280,9 +287,9 @@ static void back_off(struct zcs_conn *c, bool optmem)
 }
 
 /*
- * The kernel has no memory to track one more flagged call. With something out, its notifications may
- * give some back: read them and try once more. Otherwise, and in any case the second time, copy: with
- * nothing out no notification would ever come, so waiting for one would be for ever.
+ * The kernel has no memory to track one more flagged call. With something out, its notifications
+ * may give some back: read them and try once more. Otherwise, and in any case the second time,
+ * copy: with nothing out no notification would ever come, so waiting for one would be for ever.
  */
 static ssize_t no_bufs(struct zcs_conn *c, size_t nr, int flags)
 {
@@ -406,7 +413,7 @@ int tx_flush(struct zcs_conn *c)
 	return r;
 }
 
-/* ---- the end of the line ---------------------------------------------------------------------------- */
+/* ---- the end of the line -------------------------------------------------------------------- */
 
 void tx_abandon(struct zcs_conn *c, int status)
 {

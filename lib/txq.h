@@ -9,7 +9,8 @@
  *
  * Messages are freed in any order and leave the ring from its head. Their numbers [lo, hi) never
  * decrease along the ring, freed ones included, so that a notification finds its messages by binary
- * search. A connection with nothing queued and nothing lent has no queue: an idle one costs nothing.
+ * search. A connection with nothing queued and nothing lent has no queue: an idle one costs
+ *nothing.
  */
 #ifndef ZCSI_TXQ_H
 #define ZCSI_TXQ_H
@@ -26,19 +27,19 @@ enum msg_kind {
 
 struct msg {
 	uint64_t token;
-	uint64_t len;	/* bytes in all, head included */
-	uint64_t sent;	/* of them accepted by the kernel */
-	uint64_t lent;	/* of those flagged */
+	uint64_t len;	 /* bytes in all, head included */
+	uint64_t sent;	 /* of them accepted by the kernel */
+	uint64_t lent;	 /* of those flagged */
 	uint64_t charge; /* against lent_max, until release */
 	uint64_t lo, hi; /* numbers of its flagged calls; lo == hi: none */
-	uint64_t at_ns;	/* accepted */
-	uint8_t kind;	/* enum msg_kind */
-	uint8_t how;	/* ZCS_LENT ..., as it becomes known */
-	bool lend;	/* the policy's choice */
-	bool event;	/* ends in an event */
-	bool pooled;	/* `one` lies in the pool and holds a reference */
-	bool own;	/* record is malloc'ed: the copied bytes of a ZCS_COPY message */
-	bool sync;	/* zcs_conn_send is on the stack: it reports what can be said at once */
+	uint64_t at_ns;	 /* accepted */
+	uint8_t kind;	 /* enum msg_kind */
+	uint8_t how;	 /* ZCS_LENT ..., as it becomes known */
+	bool lend;	 /* the policy's choice */
+	bool event;	 /* ends in an event */
+	bool pooled;	 /* `one` lies in the pool and holds a reference */
+	bool own;	 /* record is malloc'ed: the copied bytes of a ZCS_COPY message */
+	bool sync;	 /* zcs_conn_send is on the stack: it reports what can be said at once */
 	int status;
 	uint32_t head_len; /* of nr_iov, the first is the head when there is one */
 	uint32_t nr_iov;
@@ -60,7 +61,7 @@ struct msg {
 struct txq {
 	struct txq *next_free; /* in the context's cache */
 	struct msg *ring;
-	uint32_t cap; /* power of two */
+	uint32_t cap;		     /* power of two */
 	uint32_t head, cursor, tail; /* free running */
 	uint32_t hold;		     /* first message held back by ZCS_MORE, if conn->held */
 	uint32_t files;		     /* sent and not acknowledged */
@@ -71,7 +72,9 @@ struct txq {
 struct txq *txq_get(struct zcs_conn *c);
 /* Gives the queue back when nothing is in it. */
 void txq_put(struct zcs_conn *c);
-/* An empty message at the tail, not yet part of the queue: txq_commit makes it so. NULL: no memory. */
+/*
+ * An empty message at the tail, not yet part of the queue: txq_commit makes it so. NULL: no memory.
+ */
 struct msg *txq_next(struct txq *q);
 void txq_commit(struct txq *q);
 void txq_free_cache(struct zcs_ctx *ctx);

@@ -3,9 +3,9 @@
  * window.c - the mapping behind the ring of addresses
  *
  * Pages get into it by a receive (getsockopt TCP_ZEROCOPY_RECEIVE) and out of it by
- * madvise(MADV_DONTNEED) only; every mapping call may therefore say that its range is clean. Were it
- * not, the kernel would find out, clean it and go on (tcp_zerocopy_vm_insert_batch_error): slower, and
- * whoever still holds what lay there would see other bytes.
+ * madvise(MADV_DONTNEED) only; every mapping call may therefore say that its range is clean. Were
+ * it not, the kernel would find out, clean it and go on (tcp_zerocopy_vm_insert_batch_error):
+ * slower, and whoever still holds what lay there would see other bytes.
  */
 #include "window.h"
 
@@ -38,7 +38,9 @@ static int map_window(struct window *w, size_t len, int fd)
 	if (!mem)
 		return -ENOMEM;
 	head = -(uintptr_t)mem & (ZCSI_HUGE - 1);
-	/* What cannot be trimmed stays behind as empty address space, never filled, never touched. */
+	/*
+	 * What cannot be trimmed stays behind as empty address space, never filled, never touched.
+	 */
 	if (head)
 		(void)zcsi_sys->munmap(mem, head);
 	(void)zcsi_sys->munmap(mem + head + len, ZCSI_HUGE - head);
@@ -48,10 +50,10 @@ static int map_window(struct window *w, size_t len, int fd)
 }
 
 /*
- * How much of the option's struct this kernel knows. Nothing is queued on the socket, so the call does
- * nothing; the address must be the window's for kernels that look it up first (before 5.12). Newer
- * kernels take a shorter struct and fill what fits, older ones cut a longer one and say so in the
- * length, the oldest want exactly theirs and say EINVAL.
+ * How much of the option's struct this kernel knows. Nothing is queued on the socket, so the call
+ * does nothing; the address must be the window's for kernels that look it up first (before 5.12).
+ * Newer kernels take a shorter struct and fill what fits, older ones cut a longer one and say so in
+ * the length, the oldest want exactly theirs and say EINVAL.
  */
 static int probe_option(struct window *w, int fd)
 {
@@ -85,7 +87,9 @@ static int set_up(struct window *w, size_t len, int own_fd, int data_fd)
 
 	if (ret == 0)
 		ret = probe_option(w, own_fd);
-	/* Page tables of this kind of mapping are copied by fork: the child would hold the pages. */
+	/*
+	 * Page tables of this kind of mapping are copied by fork: the child would hold the pages.
+	 */
 	if (ret == 0)
 		ret = zcsi_sys->madvise(w->base, w->len, MADV_DONTFORK);
 	if (ret == 0)

@@ -3,8 +3,8 @@
  * window.h - the receive window: one mapping into which every connection of a context receives
  *
  * The mapping is made from a TCP socket of its own that is never connected and is closed at once: a
- * mapping holds its socket open, so one made from a data socket would keep close(2) from sending a FIN.
- * Any TCP socket of the process may receive into it (tcp_zerocopy_receive, net/ipv4/tcp.c).
+ * mapping holds its socket open, so one made from a data socket would keep close(2) from sending a
+ * FIN. Any TCP socket of the process may receive into it (tcp_zerocopy_receive, net/ipv4/tcp.c).
  *
  * Touching a page that was not filled is a SIGBUS: only what a mapping call reported is ever handed
  * out. The window is kept out of children (MADV_DONTFORK): they would keep the pages otherwise.
@@ -40,7 +40,10 @@ struct window {
 int window_open(struct window *w, size_t len, int data_fd);
 /* Also of one that is not open. Spans that are still out must not be touched any more. */
 void window_close(struct window *w);
-/* Where the next call may map, at most want bytes (page multiple); *addr and the length, 0: no room. */
+/*
+ * Where the next call may map, at most want bytes (page multiple); *addr and the length, 0: no
+ * room.
+ */
 size_t window_room(struct window *w, size_t want, char **addr);
 void window_commit(struct window *w, const char *addr, size_t len);
 bool window_owns(const struct window *w, const void *addr);

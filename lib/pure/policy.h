@@ -77,7 +77,7 @@ enum policy_why policy_send(const struct policy *p, struct policy_path *path, ui
 /* A notification of `nr` calls (0: ignored); `copied` is a hint for its first part. */
 void policy_notified(struct policy_path *path, uint64_t nr, bool copied, uint64_t now_ns);
 
-/* ---- receive, one per connection ------------------------------------------------------------- */
+/* ---- receive, one per connection ------------------------------------------------------------ */
 
 struct policy_rx {	    /* begins as all 0: by copy */
 	uint16_t fruitless; /* mapping reads in a row that copied most although much was queued */
