@@ -5,11 +5,13 @@
  * The kernel's counter cannot be read, and a notification of a foreign send looks exactly like one
  * of ours. So nothing of the caller's is lent until everything sent is acknowledged (SIOCOUTQ is 0)
  * and the error queue is empty; then one flagged send, of memory that is the library's, goes out
- * alone: the number of its notification is where our numbers begin.
+ * alone: the number of its notification is where our numbers begin. A line that is never quiet by
+ * itself is made so now and then: sending pauses for a moment, at most HOLD_NS.
  */
 #include "conn.h"
 #include "sys.h"
 
+#include <errno.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -19,6 +21,9 @@
 #ifndef MSG_ZEROCOPY
 #define MSG_ZEROCOPY 0x4000000
 #endif
+
+#define HOLD_NS	      (100ull * 1000000)
+#define HOLD_AGAIN_NS (5000ull * 1000000)
 
 static bool is_quiet(struct zcs_conn *c)
 {
@@ -52,7 +57,18 @@ static size_t copy_next(const struct msg *m, char *buf, size_t max)
 	return n;
 }
 
-/* Bytes sent by the probe, a negative errno, or 0: not now, copy. */
+static bool may_hold(struct zcs_conn *c)
+{
+	uint64_t now = ctx_now();
+
+	if (!c->adopt_ns || now - c->adopt_ns >= HOLD_AGAIN_NS)
+		c->adopt_ns = now;
+	return !c->closing && now - c->adopt_ns < HOLD_NS;
+}
+
+/*
+ * Bytes sent by the probe; 0: not now, copy; -EINPROGRESS: send nothing, the line may become quiet.
+ */
 ssize_t adopt_try(struct zcs_conn *c, struct msg *m)
 {
 	struct msghdr mh = { .msg_iovlen = 1 };
@@ -60,8 +76,14 @@ ssize_t adopt_try(struct zcs_conn *c, struct msg *m)
 	ssize_t r;
 	char *buf;
 
-	if (c->adopt != ADOPT_WAIT || !is_quiet(c))
+	c->adopt_held = false;
+	if (c->adopt != ADOPT_WAIT)
 		return 0;
+	if (!is_quiet(c)) {
+		c->adopt_held = !c->no_lend && may_hold(c);
+		conn_set_timer(c);
+		return c->adopt_held ? -EINPROGRESS : 0;
+	}
 	buf = pool_alloc(&c->ctx->pool, ZCSI_PAGE, NULL, POOL_INTERNAL);
 	if (!buf)
 		return 0;

@@ -17,8 +17,10 @@
 #define SO_ZEROCOPY 60
 #endif
 
-#define LOOK_NS (5ull * 1000000) /* how often acknowledgement of a file or a close is looked up */
-#define MS	1000000ull
+/* How often acknowledgement is looked up: of a file, a line to be quiet; of a close, which wakes us. */
+#define LOOK_NS	      (5ull * 1000000)
+#define LOOK_CLOSE_NS (50ull * 1000000)
+#define MS	      1000000ull
 
 /* ---- options -------------------------------------------------------------------------------- */
 
@@ -232,10 +234,16 @@ static void work_errors(struct zcs_conn *c, uint32_t revents)
 		conn_fail(c, err);
 }
 
+static void conn_push(struct zcs_conn *c)
+{
+	int r = tx_push(c);
+
+	if (r < 0)
+		conn_fail(c, r);
+}
+
 void conn_work(struct zcs_conn *c, uint32_t revents)
 {
-	int r;
-
 	if (c->closed)
 		return;
 	if (c->connecting)
@@ -247,9 +255,7 @@ void conn_work(struct zcs_conn *c, uint32_t revents)
 	if (revents & EPOLLOUT)
 		c->blocked = false;
 	rx_ready(c, revents);
-	r = tx_push(c);
-	if (r < 0)
-		conn_fail(c, r);
+	conn_push(c);
 	file_acked(c);
 	if (c->closing)
 		close_step(c);
@@ -261,8 +267,14 @@ ZCS_EXPORT int zcs_conn_ready(struct zcs_conn *c, uint32_t revents)
 
 	if (c->closing)
 		return 0;
-	if (revents)
+	if (revents) {
+		/* The caller takes the events next: no need to wake it. */
+		c->ctx->working = true;
 		conn_work(c, revents);
+		c->ctx->working = false;
+		if (!list_is_empty(&c->ctx->ready))
+			ctx_wake(c->ctx);
+	}
 	if (!c->rx_told && !c->rx_eof && !list_is_linked(&c->stalled))
 		want |= EPOLLIN | EPOLLPRI;
 	if (c->rx_hup)
@@ -306,8 +318,8 @@ void conn_set_timer(struct zcs_conn *c)
 
 		at = at ? min_u64(at, age) : age;
 	}
-	if ((c->q && c->q->files) || c->closing) {
-		uint64_t look = ctx_now() + LOOK_NS;
+	if (c->closing || c->adopt_held || (c->q && c->q->files)) {
+		uint64_t look = ctx_now() + (c->closing ? LOOK_CLOSE_NS : LOOK_NS);
 
 		at = at ? min_u64(at, look) : look;
 	}
@@ -327,6 +339,8 @@ void conn_timer(struct zcs_conn *c, uint64_t now_ns)
 	}
 	if (c->loan_age_ms && oldest && now_ns >= oldest + c->loan_age_ms * MS)
 		conn_fail(c, -ETIMEDOUT);
+	if (c->adopt_held)
+		conn_push(c);
 	file_acked(c);
 	conn_set_timer(c);
 	if (c->closing)

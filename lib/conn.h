@@ -57,6 +57,7 @@ struct zcs_conn {
 	bool nonblock_set : 1; /* O_NONBLOCK was set for sendfile ... */
 	bool was_blocking : 1; /* ... and was not before: put back at detach */
 	bool blocked : 1;      /* the kernel said -EAGAIN: wait for EPOLLOUT */
+	bool adopt_held : 1;   /* sending waits a moment for the line to become quiet */
 	bool held : 1;	       /* ZCS_MORE: nothing behind q->hold is sent yet */
 	bool shut_wanted : 1;
 	bool shut_done : 1;
@@ -78,6 +79,7 @@ struct zcs_conn {
 	uint64_t close_ns; /* deadline of close, 0: none */
 	uint64_t wake_ns;  /* when the timer looks at it, 0: never */
 	uint64_t pause_ns; /* ENOBUFS: lend nothing before this time */
+	uint64_t adopt_ns; /* when sending was last held for adoption */
 	uint32_t flag_cap; /* bytes per flagged call */
 	uint16_t unreaped; /* flagged calls since the queue was last read */
 	uint16_t pauses;   /* in a row */
@@ -126,7 +128,7 @@ void msg_condemn(struct zcs_conn *c, struct msg *m); /* the kernel may read it f
 int reap(struct zcs_conn *c, unsigned max); /* reads the error queue; messages read */
 
 /* adopt.c */
-ssize_t adopt_try(struct zcs_conn *c, struct msg *m);
+ssize_t adopt_try(struct zcs_conn *c, struct msg *m); /* -EINPROGRESS: hold */
 void adopt_note(struct zcs_conn *c, const struct errq_note *note);
 void adopt_drop(struct zcs_conn *c);
 

@@ -409,9 +409,9 @@ ZCS_EXPORT void zcs_ctx_abandon(struct zcs_ctx *ctx)
 
 		e = e->next;
 		zcs_conn_abort(c);
-		c->nr_spans = 0;
-		c->borrowed = 0;
 	}
+	for (e = ctx->conns.next; e != &ctx->conns; e = e->next)
+		container_of(e, struct zcs_conn, all)->nr_spans = 0;
 	for (e = ctx->dead.next; e != &ctx->dead; e = e->next)
 		container_of(e, struct zcs_conn, all)->nr_spans = 0;
 	ctx->borrowed = 0;

@@ -32,6 +32,7 @@ struct rx {
 	size_t nr;	  /* spans that are left */
 	uint64_t max;	  /* bytes that are left */
 	size_t got;	  /* spans filled */
+	size_t copied;	  /* bytes of them, by copying reads */
 	int64_t stamp_ns; /* of the last call */
 };
 
@@ -219,6 +220,7 @@ static int rx_copy(struct rx *rx)
 	c->rx_skip -= min_u64(c->rx_skip, r);
 	chunk_take(ctx, &ctx->rx, r);
 	add_span(rx, buf, r, 0);
+	rx->copied += r;
 	policy_rx_result(&c->policy_rx, false, 0, r);
 	return 1;
 }
@@ -460,7 +462,8 @@ ZCS_EXPORT int zcs_conn_recv(struct zcs_conn *c, struct zcs_span *spans, size_t 
 		return -EPIPE;
 	if (c->connecting)
 		return -EAGAIN;
-	while (rx.nr && rx.max) {
+	/* No more than one chunk by copy: the caller should see it while it is in the cache. */
+	while (rx.nr && rx.max && rx.copied < RX_CHUNK) {
 		r = can_read(c);
 		if (r == 1)
 			r = step(&rx);

@@ -389,10 +389,10 @@ int tx_push(struct zcs_conn *c)
 			break;
 		}
 		r = push_one(c);
-		if (r == -EAGAIN) {
+		if (r == -EAGAIN)
 			c->blocked = true;
+		if (r == -EAGAIN || r == -EINPROGRESS)
 			break;
-		}
 		if (r < 0)
 			return (int)r;
 		done += r;

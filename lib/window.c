@@ -168,7 +168,8 @@ size_t window_room(struct window *w, size_t want, char **addr)
 		purge(w);
 		run = ring_room(&w->ring, (uint32_t)want);
 	}
-	*addr = w->base + (size_t)run.page * ZCSI_PAGE;
+	if (run.nr > 0)
+		*addr = w->base + (size_t)run.page * ZCSI_PAGE;
 	return (size_t)run.nr * ZCSI_PAGE;
 }
 
