@@ -367,7 +367,8 @@ static void take_mapped(struct rx *rx, struct map_call *m)
 		chunk_take(c->ctx, &c->ctx->rx, copied);
 		add_span(rx, m->copybuf, copied, 0);
 	}
-	policy_rx_result(&c->policy_rx, true, mapped, copied);
+	/* What it left behind will have to be copied as well. */
+	policy_rx_result(&c->policy_rx, true, mapped, copied + (mapped ? 0 : m->z.inq));
 	if (!mapped)
 		c->rx_reason = copied >= policy_crossover() ? ZCS_R_UNMAPPABLE : ZCS_R_SMALL;
 }

@@ -28,6 +28,8 @@
 #define CROSSOVER (16u << 10)
 /* Mapping pays well from here on: a read that goes wrong once in a while does not matter. */
 #define LARGE (2 * CROSSOVER)
+/* A large message ends in a small read, and the next one shall still be mapped from its start. */
+#define LARGE_MEMORY 4
 
 /* A mapping call that maps nothing costs one system call more; one in 16 reads, then far fewer. */
 #define FRUITLESS_MAX 4
@@ -169,11 +171,14 @@ bool policy_rx_map(struct policy_rx *p)
 
 void policy_rx_result(struct policy_rx *p, bool tried, uint64_t mapped, uint64_t copied)
 {
-	p->large = mapped + copied >= LARGE;
+	if (mapped + copied >= LARGE)
+		p->large = LARGE_MEMORY;
+	else if (p->large > 0 && mapped + copied > 0)
+		p->large--;
 	if (!tried)
 		return;
-	/* What fits the copy buffer is copied whole, whether it could be mapped or not. */
-	if (mapped < copied && copied > CROSSOVER) {
+	/* What is shorter is copied whole, whether it could be mapped or not. */
+	if (mapped < copied && copied >= CROSSOVER) {
 		p->fruitless++;
 	} else if (mapped > 0) {
 		p->fruitless = 0;

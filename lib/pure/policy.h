@@ -83,7 +83,7 @@ struct policy_rx {	    /* begins as all 0: by copy */
 	uint16_t fruitless; /* mapping reads in a row that copied most although much was queued */
 	uint16_t skip;	    /* reads until mapping is tried again */
 	uint16_t pause;	    /* the last value of skip; doubles to a limit */
-	uint16_t large;	    /* the last read was large enough to be worth mapping */
+	uint16_t large;	    /* above 0: a read not long ago was large enough to be worth mapping */
 };
 
 /* Bytes queued at or below which copying is cheaper (`copybuf_len`). */
@@ -91,9 +91,10 @@ uint32_t policy_crossover(void);
 /* Whether the next read should be a mapping call. Ask once per read: it counts the pause down. */
 bool policy_rx_map(struct policy_rx *p);
 /*
- * What a read brought: a mapping call (tried) or none, and the plain calls that followed it until
- * the queue was empty or the caller had enough. A read of less than twice the crossover never
- * suggests mapping, so a copying one needs a buffer of at least that.
+ * What a read brought; tried: it was a mapping call. One that mapped nothing and left bytes in the
+ * queue counts them as copied, as it is copying that must take them. A read of less than twice the
+ * crossover never suggests mapping, so a copying one needs a buffer of at least that. A read that
+ * found nothing changes nothing.
  */
 void policy_rx_result(struct policy_rx *p, bool tried, uint64_t mapped, uint64_t copied);
 

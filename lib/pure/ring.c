@@ -116,9 +116,7 @@ bool ring_release(struct ring *r, uint32_t page, uint32_t nr)
 	if (seg >= r->nr_segs)
 		return false;
 	s = &r->segs[seg];
-	/*
-	 * Spans do not overlap: the next tail from a head on is of the same span.
-	 */
+	/* Spans do not overlap: the next tail from a head on is of the same span. */
 	if (!test_bit(s->heads, first) || find_bit(s->tails, first) != first + nr - 1)
 		return false;
 	clear_bit(s->heads, first);

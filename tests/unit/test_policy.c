@@ -412,7 +412,22 @@ static void policy_rx_map__only_after_large_reads(void **state)
 	assert_true(policy_rx_map(&rx));
 	policy_rx_result(&rx, true, large - 4096, 4096);
 	assert_true(policy_rx_map(&rx));
-	policy_rx_result(&rx, true, 0, 100);
+}
+
+static void policy_rx_map__a_few_small_reads_are_forgiven(void **state)
+{
+	struct policy_rx rx = { 0 };
+	int i;
+
+	(void)state;
+	policy_rx_result(&rx, true, LARGE, 0);
+	for (i = 0; i < 4; i++) {
+		assert_true(policy_rx_map(&rx));
+		policy_rx_result(&rx, true, 0, 100);
+		policy_rx_result(&rx, true, 0, 0); /* the queue was empty */
+	}
+	assert_false(policy_rx_map(&rx));
+	policy_rx_result(&rx, false, 0, 100);
 	assert_false(policy_rx_map(&rx));
 }
 
@@ -476,7 +491,7 @@ static void policy_rx_map__small_reads_are_not_fruitless(void **state)
 	for (i = 0; i < 100; i++) {
 		policy_rx_result(&rx, false, 0, 1 << 20);
 		assert_true(policy_rx_map(&rx));
-		policy_rx_result(&rx, true, 0, i % 2 ? policy_crossover() : 0);
+		policy_rx_result(&rx, true, 0, i % 2 ? policy_crossover() - 1 : 0);
 	}
 }
 
@@ -501,6 +516,7 @@ int main(void)
 		cmocka_unit_test(policy_sim__a_copying_path_is_probed_little),
 		cmocka_unit_test(policy_sim__does_not_flap),
 		cmocka_unit_test(policy_rx_map__only_after_large_reads),
+		cmocka_unit_test(policy_rx_map__a_few_small_reads_are_forgiven),
 		cmocka_unit_test(policy_rx_map__fruitless_is_tried_less_and_less),
 		cmocka_unit_test(policy_rx_map__what_maps_most_is_not_fruitless),
 		cmocka_unit_test(policy_rx_map__small_reads_are_not_fruitless),
