@@ -215,6 +215,7 @@ static void connected(struct zcs_conn *c, uint32_t revents)
 	if (!(revents & EPOLLOUT))
 		return;
 	c->connecting = false;
+	c->peer = probe_peer(c->fd);
 	event_raise(c, ZCS_EV_OPEN);
 }
 

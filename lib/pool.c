@@ -92,9 +92,8 @@ static void table_remove(struct pool *p, uintptr_t key)
 {
 	uint32_t mask = p->nr_slots - 1;
 	uint32_t hole = table_find(p, key);
-	uint32_t i;
 
-	for (i = (hole + 1) & mask; p->slots[i].slab; i = (i + 1) & mask) {
+	for (uint32_t i = (hole + 1) & mask; p->slots[i].slab; i = (i + 1) & mask) {
 		/* Nearer to its home than the hole is: it would be lost before it. */
 		if (((i - (uint32_t)p->slots[i].key) & mask) < ((i - hole) & mask))
 			continue;
@@ -221,7 +220,6 @@ static char *map_slab(struct pool *p, size_t len)
 	p->page = ZCSI_PAGE;
 	p->backing = "4 KiB pages";
 	if (p->huge == ZCS_HUGE_NEVER) {
-		/* Fails where the kernel has no such pages, which is as good. */
 		(void)zcsi_sys->madvise(mem, len, MADV_NOHUGEPAGE);
 	} else if (is_thp_on() && zcsi_sys->madvise(mem, len, MADV_HUGEPAGE) == 0) {
 		p->page = ZCSI_HUGE;
@@ -291,14 +289,11 @@ static void slab_unmap(struct pool *p, struct pool_slab *slab)
  */
 static void sweep(struct pool *p, struct pool_slab *fresh)
 {
-	struct list *e;
-
 	if (fresh->nr_used > 0 || fresh->len > p->retain) {
 		slab_unmap(p, fresh);
 		fresh = NULL;
 	}
-	e = p->all.next;
-	while (e != &p->all) {
+	for (struct list *e = p->all.next; e != &p->all;) {
 		struct pool_slab *slab = slab_of(e);
 
 		e = e->next;
@@ -434,9 +429,9 @@ void *pool_alloc(struct pool *p, size_t len, size_t *got, enum pool_for who)
 	if (len <= SIZE_MAX / 2 && (who == POOL_INTERNAL || p->used + room <= p->max))
 		mem = room > ZCSI_HUGE ? alloc_large(p, room, who)
 				       : alloc_small(p, (uint32_t)(room / ZCSI_PAGE), who);
-	if (!mem && who == POOL_CALLER)
-		p->starved = true;
-	if (mem && got)
+	if (!mem)
+		p->starved |= who == POOL_CALLER;
+	else if (got)
 		*got = room;
 	return mem;
 }

@@ -248,8 +248,21 @@ static enum probe_route device_kind(int fd, uint32_t device)
 	return probe_is_bus(info.bus_info) ? PROBE_ROUTE_CARD : PROBE_ROUTE_VIRTUAL;
 }
 
+/*
+ * Where it comes from. A route through a card can still lead to a neighbour on this host (an address
+ * that is rewritten on the way: DNAT), but what such a one sends mostly arrives without a card's NAPI.
+ */
+static bool is_from_card(int fd)
+{
+	uint32_t napi = 0;
+	socklen_t len = sizeof(napi);
+
+	return zcsi_sys->getsockopt(fd, SOL_SOCKET, SO_INCOMING_NAPI_ID, &napi, &len) < 0 || napi;
+}
+
 enum probe_route probe_route(int fd)
 {
+	enum probe_route kind;
 	struct route_request req;
 	char answer[4096];
 	uint32_t device = 0;
@@ -266,7 +279,10 @@ enum probe_route probe_route(int fd)
 	zcsi_sys->close(nl);
 	if (type == RTN_LOCAL)
 		return PROBE_ROUTE_LOCAL;
-	return type == RTN_UNICAST ? device_kind(fd, device) : PROBE_ROUTE_UNKNOWN;
+	if (type != RTN_UNICAST)
+		return PROBE_ROUTE_UNKNOWN;
+	kind = device_kind(fd, device);
+	return kind == PROBE_ROUTE_CARD && !is_from_card(fd) ? PROBE_ROUTE_VIRTUAL : kind;
 }
 
 const char *probe_route_text(enum probe_route route)
@@ -275,7 +291,7 @@ const char *probe_route_text(enum probe_route route)
 	case PROBE_ROUTE_LOCAL:
 		return "stays on this host";
 	case PROBE_ROUTE_VIRTUAL:
-		return "leaves through a virtual device";
+		return "comes or goes through a virtual device";
 	case PROBE_ROUTE_CARD:
 		return "leaves through a network card";
 	case PROBE_ROUTE_UNKNOWN:

@@ -12,9 +12,8 @@
 enum probe_route {
 	PROBE_ROUTE_UNKNOWN, /* could not be learned: not trusted */
 	PROBE_ROUTE_LOCAL,   /* delivered on this host */
-	PROBE_ROUTE_VIRTUAL, /* leaves through a device without hardware of its own: veth, bridge
-				... */
-	PROBE_ROUTE_CARD,    /* leaves through a device on a bus */
+	PROBE_ROUTE_VIRTUAL, /* comes or goes through a device without hardware of its own */
+	PROBE_ROUTE_CARD,    /* leaves through a device on a bus, and comes from one */
 };
 
 /*

@@ -25,10 +25,11 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-/* ---- a kernel that fails on request ----------------------------------------------------------------- */
+/* ---- a kernel that fails on request ------------------------------------------------------ */
 
 static struct {
 	bool mmap_fails;
+	uintptr_t scatter; /* where the next mapping goes, far from the last; 0: anywhere */
 	bool munmap_fails;
 	bool hugetlb_is_there;
 	bool populate_fails;
@@ -64,6 +65,10 @@ static void *fake_mmap(void *addr, size_t len, int prot, int flags, int fd)
 	}
 	if (fake.mmap_fails)
 		return NULL;
+	if (fake.scatter) {
+		addr = (void *)fake.scatter;
+		fake.scatter += (uintptr_t)1 << 31;
+	}
 	mem = zcsi_sys_kernel.mmap(addr, len, prot, flags, fd);
 	if (mem)
 		fake.mapped += (int64_t)len;
@@ -139,7 +144,7 @@ static void end(struct pool *p)
 	assert_int_equal(fake.mapped, 0);
 }
 
-/* ---- one thing at a time ---------------------------------------------------------------------------- */
+/* ---- one thing at a time ----------------------------------------------------------------- */
 
 static void alloc__rounds_up_to_pages(void **state)
 {
@@ -282,7 +287,7 @@ static void ref__anywhere_in_the_buffer(void **state)
 	end(&p);
 }
 
-/* ---- what stays mapped ------------------------------------------------------------------------------ */
+/* ---- what stays mapped ------------------------------------------------------------------- */
 
 static void retain__keeps_the_warmest(void **state)
 {
@@ -303,6 +308,17 @@ static void retain__keeps_the_warmest(void **state)
 	pool_unref(&p, slab[0]);
 	pool_unref(&p, slab[1]);
 
+	/* The one that became free last stays, wherever it stands. */
+	for (int i = 0; i < 3; i++)
+		slab[i] = pool_alloc(&p, HUGE, NULL, POOL_CALLER);
+	for (int i = 2; i >= 0; i--)
+		pool_unref(&p, slab[i]);
+	slab[1] = pool_alloc(&p, HUGE, NULL, POOL_CALLER);
+	slab[2] = pool_alloc(&p, HUGE, NULL, POOL_CALLER);
+	assert_true(slab[1] == slab[0] || slab[2] == slab[0]);
+	pool_unref(&p, slab[1]);
+	pool_unref(&p, slab[2]);
+
 	/* A large one displaces small ones and is found again; one beyond the limit does not. */
 	big = pool_alloc(&p, 3 * MIB, NULL, POOL_CALLER);
 	pool_unref(&p, big);
@@ -314,14 +330,13 @@ static void retain__keeps_the_warmest(void **state)
 	end(&p);
 }
 
-static void table__many_slabs_come_and_go(void **state)
+static void many_slabs(uint64_t seed)
 {
 	enum { NR = 300 };
-	struct rng rng = rng_seeded(7);
+	struct rng rng = rng_seeded(seed);
 	char *slab[NR];
 	struct pool p;
 
-	(void)state;
 	pool_init(&p, UINT64_MAX, 0, ZCS_HUGE_NEVER);
 	for (int i = 0; i < NR; i++)
 		slab[i] = pool_alloc(&p, i % 3 ? HUGE : 2 * HUGE, NULL, POOL_INTERNAL);
@@ -337,7 +352,16 @@ static void table__many_slabs_come_and_go(void **state)
 	end(&p);
 }
 
-/* ---- backing ---------------------------------------------------------------------------------------- */
+static void table__many_slabs_come_and_go(void **state)
+{
+	(void)state;
+	many_slabs(7);
+	/* 2 GiB apart, every slab wants the same slot of the table. */
+	fake.scatter = (uintptr_t)0x200000000000;
+	many_slabs(8);
+}
+
+/* ---- backing ----------------------------------------------------------------------------- */
 
 static void check_backing(uint32_t huge, uint32_t page, const char *words, int asked)
 {
@@ -406,7 +430,7 @@ static void backing__hugetlb_that_cannot_be_filled(void **state)
 	end(&p);
 }
 
-/* ---- condemned -------------------------------------------------------------------------------------- */
+/* ---- condemned --------------------------------------------------------------------------- */
 
 static void condemn__pages_never_come_back(void **state)
 {
@@ -495,7 +519,7 @@ static void condemn__waits_until_it_can_be_unmapped(void **state)
 	end(&p);
 }
 
-/* ---- the model -------------------------------------------------------------------------------------- */
+/* ---- the model --------------------------------------------------------------------------- */
 
 #define NR_BUFS 200
 

@@ -41,7 +41,7 @@ static void errors__are_returned_and_errno_is_kept(void **state)
 	assert_int_equal(sys->write(-1, &c, 1), -EBADF);
 	assert_int_equal(sys->shutdown(-1, SHUT_WR), -EBADF);
 	assert_int_equal(sys->set_nonblock(-1, true), -EBADF);
-	assert_int_equal(sys->epoll_wait(-1, NULL, 1, 0), -EINVAL);
+	assert_int_equal(sys->epoll_wait(-1, NULL, 1, 0), -EBADF);
 	assert_int_equal(sys->timer_set(-1, 1), -EBADF);
 	assert_int_equal(sys->munmap((void *)1, 1), -EINVAL);
 	assert_null(sys->mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1));
@@ -78,7 +78,7 @@ static void set_nonblock__tells_whether_it_changed(void **state)
 	sys->close(fd);
 }
 
-/* ---- SIGPIPE ---------------------------------------------------------------------------------------- */
+/* ---- SIGPIPE ----------------------------------------------------------------------------- */
 
 static bool sigpipe_is_pending(void)
 {
@@ -160,21 +160,23 @@ static void sendfile__consumes_its_own_signal_only(void **state)
 
 static void sendfile__moves_the_offset(void **state)
 {
-	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	int file = memfd_create("file", MFD_CLOEXEC);
 	uint64_t off = 1;
-	char magic[3];
+	char text[3];
 	int pair[2];
 
 	(void)state;
+	assert_int_equal(ftruncate(file, 16 << 20), 0);
+	assert_int_equal(pwrite(file, "_ABC", 4, 0), 4);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	assert_int_equal(sys->sendfile(pair[0], file, &off, 3), 3);
 	assert_int_equal(off, 4);
-	assert_int_equal(read(pair[1], magic, 3), 3);
-	assert_memory_equal(magic, "ELF", 3);
+	assert_int_equal(read(pair[1], text, 3), 3);
+	assert_memory_equal(text, "ABC", 3);
 	assert_int_equal(lseek(file, 0, SEEK_CUR), 0);
-	sys->set_nonblock(pair[0], true);
-	while (off < 4 + (1u << 20) && sys->sendfile(pair[0], file, &off, 1u << 20) > 0)
-		;
+	assert_int_equal(sys->set_nonblock(pair[0], true), 1);
+	while (sys->sendfile(pair[0], file, &off, 16 << 20) > 0)
+		assert_true(off < 16 << 20);
 	assert_int_equal(sys->sendfile(pair[0], file, &off, 1), -EAGAIN);
 	off = UINT64_MAX;
 	assert_int_equal(sys->sendfile(pair[0], file, &off, 1), -EINVAL);
@@ -183,7 +185,7 @@ static void sendfile__moves_the_offset(void **state)
 	sys->close(file);
 }
 
-/* ---- signals ---------------------------------------------------------------------------------------- */
+/* ---- signals ----------------------------------------------------------------------------- */
 
 static volatile sig_atomic_t nr_alarms;
 static int alarm_fd;
@@ -249,7 +251,7 @@ static void interrupted__epoll_wait_says_so(void **state)
 	close(null);
 }
 
-/* ---- clocks and files ------------------------------------------------------------------------------- */
+/* ---- clocks and files -------------------------------------------------------------------- */
 
 static void timer__absolute_and_off(void **state)
 {
@@ -288,17 +290,20 @@ static void read_file__is_a_string(void **state)
 	assert_string_equal(tiny, "");
 }
 
-/* ---- locked memory ---------------------------------------------------------------------------------- */
+/* ---- locked memory ----------------------------------------------------------------------- */
 
 enum { LIMIT = 65536 };
 
-/* What memlock_limit says in a child that changed itself: 0 the limit, 1 none, 2 else, 77 cannot. */
+/* What memlock_limit says in a changed child: 0 the limit, 1 none, 2 else, 77 cannot change. */
 static int limit_in_child(int (*change)(void))
 {
-	const struct rlimit limit = { LIMIT, LIMIT };
+	struct rlimit limit;
 	int status;
-	pid_t pid = fork();
+	pid_t pid;
 
+	getrlimit(RLIMIT_MEMLOCK, &limit);
+	limit.rlim_cur = LIMIT; /* the hard limit stays: not everybody may raise it again */
+	pid = fork();
 	if (pid == 0) {
 		uint64_t got;
 
@@ -354,10 +359,13 @@ static void memlock__who_is_bound(void **state)
 	sys->read_file("/proc/self/uid_map", map, sizeof(map));
 	initial = strstr(map, "4294967295") != NULL;
 	assert_int_equal(limit_in_child(become_nobody), 0);
-	if (geteuid() == 0 && initial) {
+	if (geteuid() == 0 && initial)
 		assert_int_equal(limit_in_child(change_nothing), 1);
-		assert_int_equal(limit_in_child(lift_limit), 1);
-	}
+	ret = limit_in_child(lift_limit);
+	if (ret == 77)
+		print_message("the limit cannot be lifted here: not tried without one\n");
+	else
+		assert_int_equal(ret, 1);
 	ret = limit_in_child(become_container_root);
 	if (ret == 77)
 		print_message("no user namespaces here: not tried as a container's root\n");
