@@ -48,12 +48,11 @@ enum zcs_reason {
 	ZCS_R_NONE = 0,	      /* nothing was copied */
 	ZCS_R_SMALL,	      /* below zerocopy_min, or below the receive crossover */
 	ZCS_R_PINNED,	      /* you asked for copying */
-	ZCS_R_LEARNED,	      /* the policy measured that copying is cheaper here */
 	ZCS_R_KERNEL_COPIES,  /* notifications say that the kernel copies on this path anyway */
 	ZCS_R_LOCAL_DELIVERY, /* as above, and the route is local (loopback) */
 	ZCS_R_UNTRUSTED,      /* received by copy: the peer may share this host's memory */
-	ZCS_R_NO_SO_ZEROCOPY, /* this kind of socket refuses SO_ZEROCOPY */
-	ZCS_R_NO_MAP,	      /* this kind of socket or kernel cannot map received pages */
+	ZCS_R_NO_SO_ZEROCOPY, /* not TCP, or SO_ZEROCOPY was refused */
+	ZCS_R_NO_MAP,	      /* this socket or kernel cannot map, or no window was to be had */
 	ZCS_R_MEMLOCK,	      /* RLIMIT_MEMLOCK is used up */
 	ZCS_R_OPTMEM,	      /* net.core.optmem_max is used up */
 	ZCS_R_ULP,	      /* a protocol such as kernel TLS sits on the socket */
@@ -62,8 +61,8 @@ enum zcs_reason {
 	ZCS_R_DISTRUST,	   /* notifications named sends that were never made: counted, not used */
 	ZCS_R_WINDOW_FULL, /* every part of the receive window holds a borrowed span */
 	ZCS_R_URGENT,	   /* urgent data came: received as recv(2) does from then on */
+	ZCS_R_BUDGET,	   /* too little of borrowed_max is left to map */
 	ZCS_R_OTHER,
-	ZCS_R_BUDGET, /* too little of borrowed_max is left to map */
 };
 
 /* Words for a reason; static, never NULL, also for numbers of a newer library. */
@@ -77,7 +76,7 @@ ZCS_MUST const char *zcs_version(void);
 enum zcs_event_type {
 	/*
 	 * token: the memory of this message is yours again. status: what broke the connection
-	 * before the message was all sent, or -ENODATA for a file that ended early; else 0.
+	 * meanwhile; of a file also what ended it early: -ENODATA, or an error of reading it.
 	 */
 	ZCS_EV_RELEASED = 1,
 	/*
@@ -93,9 +92,9 @@ enum zcs_event_type {
 	ZCS_EV_POOL,	 /* conn is NULL: follows a zcs_buf_alloc that returned NULL */
 	/*
 	 * The last one; `conn` is invalid once you call zcs_ctx_events again. status 0 after a
-	 * close that was allowed to drain: the peer's kernel acknowledged every byte (the only
-	 * statement about delivery here); -ETIMEDOUT: not all within drain_ms; else what broke the
-	 * connection.
+	 * close of a TCP connection that was allowed to drain: the peer's kernel acknowledged every
+	 * byte (the only statement about delivery here); -ETIMEDOUT: not all within drain_ms;
+	 * -ECONNABORTED: you aborted it; else what broke the connection.
 	 */
 	ZCS_EV_CLOSED,
 };
@@ -189,8 +188,8 @@ void zcs_buf_free(struct zcs_ctx *ctx, void *buf);
 
 /*
  * An error-queue message that is not the library's: a transmit timestamp, an ICMP error, a
- * notification of somebody else's send. Called from within zcs_ctx_process or zcs_conn_ready; must
- * not call into the library. msg->msg_iov holds payload_len bytes of payload.
+ * notification of somebody else's send. Called from within any call that sends, closes or processes;
+ * must not call into the library. msg->msg_iov holds payload_len bytes of payload.
  */
 typedef void zcs_foreign_fn(void *user, const struct msghdr *msg, size_t payload_len);
 
@@ -213,7 +212,7 @@ struct zcs_conn_opts {
 	zcs_foreign_fn *foreign; /* NULL: such messages are counted and dropped */
 	/* Bytes; default 16 MiB. A larger message is accepted when nothing else is lent. */
 	uint64_t lent_max;
-	/* WRITABLE comes when this many bytes or fewer are lent; default half of lent_max. */
+	/* WRITABLE comes when this many or fewer are lent; default, also anew: half of lent_max. */
 	uint64_t writable_at;
 	/* Bytes; default 8 MiB; the only back-pressure of a receiver that maps. */
 	uint64_t borrowed_max;
@@ -251,8 +250,9 @@ ZCS_MUST int zcs_conn_fd(const struct zcs_conn *conn);
  * events with zcs_ctx_events. EPOLLERR is read here and does not mean "broken": ZCS_EV_ERROR does.
  * Returns the EPOLL* bits to wait for, until the next call of any kind on this connection or
  * release of its spans (ask with revents 0). Simplest is to register EPOLLIN | EPOLLOUT |
- * EPOLLRDHUP | EPOLLPRI | EPOLLET once and to ignore it. Timers and closing connections still need
- * zcs_ctx_fd to be watched.
+ * EPOLLRDHUP | EPOLLPRI | EPOLLET once and to ignore it. zcs_ctx_fd must be watched as well: for
+ * timers, files, long queues and closing connections. Take the descriptor out of your poll set
+ * before you close the connection.
  */
 int zcs_conn_ready(struct zcs_conn *conn, uint32_t revents);
 
@@ -262,7 +262,7 @@ int zcs_conn_ready(struct zcs_conn *conn, uint32_t revents);
 
 #define ZCS_COPY     0x01u /* borrow nothing: all bytes are copied before the call returns */
 #define ZCS_ZEROCOPY 0x02u /* lend whatever the size: the policy is not asked */
-#define ZCS_GIVE     0x04u /* iov is pool memory: freed when it comes back, no RELEASED follows */
+#define ZCS_GIVE     0x04u /* iov is pool memory of yours: freed when it comes back */
 #define ZCS_MORE     0x08u /* hold back until a send without it, or zcs_conn_flush */
 
 struct zcs_msg {
@@ -270,26 +270,30 @@ struct zcs_msg {
 	const void *head;	 /* copied before the call returns, sent in front of iov */
 	size_t head_len;	 /* at most ZCS_HEAD_MAX */
 	const struct iovec *iov; /* the array is copied, the bytes that it names are lent */
-	size_t nr_iov;		 /* any number */
+	size_t nr_iov;		 /* up to UINT32_MAX / 32 */
 	uint64_t token;		 /* comes back in the event; never looked at */
 	uint32_t flags;		 /* ZCS_COPY ... */
 	uint32_t reserved;
 };
 
 /*
- * 0: accepted whole; one event will carry the token (none with ZCS_GIVE).
- * 1: accepted and already the kernel's, every byte copied: the memory is yours now, no event.
+ * 0: accepted whole; one event will carry the token. With ZCS_GIVE: accepted, no event, the memory
+ *    is yours no more.
+ * 1: accepted, every byte copied: the memory is yours now, no event. Always so with ZCS_COPY.
  * -EAGAIN: a budget is full; nothing was taken, WRITABLE follows.
  * -EPIPE, -ECONNRESET ...: the connection is gone; nothing was taken.
- * -EFAULT: iov names memory that is not there; nothing was taken.
- * -EINVAL (flags, head_len, a length sum over SSIZE_MAX, ZCS_GIVE of foreign memory), -ENOMEM.
+ * -EFAULT: iov names memory that is not there; nothing was taken. Found at once if the kernel was
+ *    asked at once; later it breaks the connection (ZCS_COPY: a segmentation fault, as any copy).
+ * -EINVAL (flags, head_len, a length sum over SSIZE_MAX, ZCS_GIVE of what is not a buffer of yours),
+ * -ENOMEM: nothing was taken.
  */
 ZCS_MUST int zcs_conn_send(struct zcs_conn *conn, const struct zcs_msg *msg);
 /*
  * `len` bytes of `file` from offset `off`, in order with messages, by sendfile(2). Keep the
  * descriptor open until RELEASED, which comes when the peer's kernel has the bytes: until then a
  * change to that part of the file changes what is sent. A file that ends early: status -ENODATA,
- * `bytes` were sent, the connection stays usable. Results as zcs_conn_send, without 1.
+ * `bytes` were sent, the connection stays usable. A file lends no memory: no budget counts it. 0, or
+ * an error as of zcs_conn_send, but never -EAGAIN.
  */
 ZCS_MUST int zcs_conn_send_file(struct zcs_conn *conn, int file, uint64_t off, uint64_t len,
 				uint64_t token);
@@ -311,7 +315,8 @@ ZCS_MUST int zcs_conn_shutdown(struct zcs_conn *conn);
 #define ZCS_SPAN_MAPPED 0x1u /* the kernel's own pages; else a private copy */
 #define ZCS_SPAN_URGENT 0x2u /* one byte of urgent data, as recv(2) with MSG_OOB gives it */
 
-struct zcs_span { /* fixed 48 bytes */
+/* Fixed 48 bytes. You may narrow base and len before you hand it back or on. */
+struct zcs_span {
 	const void *base;
 	size_t len;
 	uint32_t flags; /* ZCS_SPAN_MAPPED ... */
@@ -334,7 +339,7 @@ ZCS_MUST int zcs_conn_recv(struct zcs_conn *conn, struct zcs_span *spans, size_t
  * that it cannot hang). 0 ends it. Also ends by itself when they are in.
  */
 ZCS_MUST int zcs_conn_expect(struct zcs_conn *conn, size_t bytes);
-/* In any order, parts of a list, also after their connection is closed. */
+/* In any order, parts of a list, also after their connection is closed; each once. */
 void zcs_span_release(struct zcs_ctx *ctx, const struct zcs_span *spans, size_t nr);
 /*
  * Makes the span a private copy that no peer can change (zcsock(7) tells when you need it); the
@@ -350,7 +355,7 @@ ZCS_MUST int zcs_ctx_post_release(struct zcs_ctx *ctx, const struct zcs_span *sp
  * Sends what is queued, half-closes, and drains up to drain_ms while the descriptor stays open:
  * until nothing is lent and all is acknowledged. Reports every token, then CLOSED. Input is
  * dropped; a peer that still sends after the drain is reset. At the deadline the connection is
- * aborted if anything is lent. Called again: no effect.
+ * aborted if anything is queued or lent. Called again: no effect.
  */
 void zcs_conn_close(struct zcs_conn *conn);
 /* Resets the connection now; tokens and CLOSED as with close. */
@@ -379,7 +384,7 @@ struct zcs_stats {
 	uint64_t rx_bytes_mapped;	/* of them as the kernel's own pages */
 	uint64_t rx_calls;		/* receiving system calls */
 	uint64_t rx_map_refused;	/* mapping calls that failed and were answered by copying */
-	uint64_t lent;			/* bytes, now */
+	uint64_t lent;			/* bytes accepted and not released, now */
 	uint64_t borrowed;		/* bytes, now, whole pages */
 	uint64_t condemned;		/* bytes, for ever */
 	uint64_t oldest_loan_ms;	/* age; 0: nothing is lent */
@@ -392,7 +397,7 @@ struct zcs_stats {
 	uint32_t reserved;
 };
 
-/* Set out->size; at most that many bytes are filled. */
+/* Set out->size; at most that many bytes are filled. No system call. */
 ZCS_MUST int zcs_conn_stats(const struct zcs_conn *conn, struct zcs_stats *out);
 /* Sums over all connections, also of closed ones. */
 ZCS_MUST int zcs_ctx_stats(const struct zcs_ctx *ctx, struct zcs_stats *out);

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * adopt.c - a descriptor on which somebody may have made flagged sends before
  *
@@ -25,19 +25,30 @@
 #define HOLD_NS	      (100ull * 1000000)
 #define HOLD_AGAIN_NS (5000ull * 1000000)
 
-static bool is_quiet(struct zcs_conn *c)
+static uint64_t unacked(struct zcs_conn *c)
+{
+	int bytes = 0;
+
+	return zcsi_sys->ioctl(c->fd, SIOCOUTQ, &bytes) < 0 ? UINT64_MAX : (uint64_t)bytes;
+}
+
+/*
+ * SIOCOUTQ reads without the socket's lock and may run ahead of the acknowledgement's processing: a
+ * call that takes the lock waits until its notifications are queued.
+ */
+static void wait_for_lock(struct zcs_conn *c)
 {
 	struct tcp_info info;
 	socklen_t len = sizeof(info);
-	int unacked = 0;
 
-	if (zcsi_sys->ioctl(c->fd, SIOCOUTQ, &unacked) < 0 || unacked)
-		return false;
-	/*
-	 * SIOCOUTQ reads without the socket's lock and may run ahead of the acknowledgement's
-	 * processing: a call that takes the lock waits until its notifications are queued.
-	 */
 	zcsi_sys->getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len);
+}
+
+static bool is_quiet(struct zcs_conn *c)
+{
+	if (unacked(c))
+		return false;
+	wait_for_lock(c);
 	reap(c, UINT32_MAX); /* foreign ones go to the callback */
 	return !c->no_lend;
 }
@@ -98,12 +109,32 @@ ssize_t adopt_try(struct zcs_conn *c, struct msg *m)
 	c->q->probe = buf;
 	c->adopt = ADOPT_PROBE;
 	tx_advance(c, r, false);
+	c->probe_end = c->stats.tx_bytes;
 	return r;
 }
 
+/*
+ * A foreign number can still turn up here, of pages that a card or a queueing discipline held on to.
+ * The highest number that came once the probe is acknowledged is the probe's.
+ */
 void adopt_note(struct zcs_conn *c, const struct errq_note *note)
 {
-	ledger_rebase(&c->ledger, (uint64_t)note->hi + 1);
+	if (!c->adopt_seen || (int32_t)(note->hi - c->adopt_hi) > 0)
+		c->adopt_hi = note->hi;
+	c->adopt_seen = true;
+}
+
+void adopt_settle(struct zcs_conn *c)
+{
+	if (!c->adopt_seen || unacked(c) > c->stats.tx_bytes - c->probe_end)
+		return;
+	if (!c->adopt_sure) {
+		c->adopt_sure = true;
+		wait_for_lock(c);
+		reap(c, UINT32_MAX); /* comes here again */
+		return;
+	}
+	ledger_rebase(&c->ledger, (uint64_t)c->adopt_hi + 1);
 	c->adopt = ADOPT_DONE;
 	pool_unref(&c->ctx->pool, c->q->probe);
 	c->q->probe = NULL;

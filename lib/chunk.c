@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * chunk.c - pool memory in small pieces
  *
@@ -17,7 +17,7 @@ ZCS_EXPORT void *zcs_buf_alloc(struct zcs_ctx *ctx, size_t len, size_t *got_out)
 
 ZCS_EXPORT void zcs_buf_free(struct zcs_ctx *ctx, void *buf)
 {
-	if (!buf || !pool_is_start(&ctx->pool, buf))
+	if (!pool_is_start(&ctx->pool, buf) || !pool_is_callers(&ctx->pool, buf))
 		return;
 	pool_unref(&ctx->pool, buf);
 	ctx_pool_back(ctx);

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * close.c - the end of a connection
  *
@@ -24,16 +24,20 @@
  */
 static void discard_input(struct zcs_conn *c)
 {
-	struct iovec v = { NULL, DISCARD_BYTES };
+	/* Only plain TCP is known to drop input without somewhere to put it. */
+	struct iovec v = { c->tcp ? NULL : c->ctx->payload,
+			   c->tcp ? DISCARD_BYTES : sizeof(c->ctx->payload) };
 
-	if (!c->tcp || c->error)
+	if (!c->inet || c->error)
 		return;
 	for (int i = 0; i < DISCARD_CALLS; i++) {
 		struct msghdr mh = { .msg_iov = &v, .msg_iovlen = 1 };
 
-		if (zcsi_sys->recvmsg(c->fd, &mh, MSG_TRUNC | MSG_DONTWAIT) <= 0)
+		if (zcsi_sys->recvmsg(c->fd, &mh, (c->tcp ? MSG_TRUNC : 0) | MSG_DONTWAIT) <= 0)
 			return;
 	}
+	if (!c->closed)
+		conn_schedule(c);
 }
 
 static void add_stats(struct zcs_stats *sum, const struct conn_stats *s)
@@ -58,8 +62,8 @@ void conn_add_stats(const struct zcs_conn *c, struct zcs_stats *sum)
 {
 	add_stats(sum, &c->stats);
 	sum->unknown_notifications += c->ledger.unknown;
-	sum->tx_reason = c->tx_reason;
-	sum->rx_reason = c->rx_reason;
+	sum->tx_reason = c->tx_reason ? c->tx_reason : sum->tx_reason;
+	sum->rx_reason = c->rx_reason ? c->rx_reason : sum->rx_reason;
 }
 
 void conn_unlink(struct zcs_conn *c)
@@ -72,9 +76,18 @@ void conn_unlink(struct zcs_conn *c)
 	c->ctx->nr_open--;
 }
 
+static void disconnect(struct zcs_conn *c)
+{
+	static const struct sockaddr unspec = { .sa_family = AF_UNSPEC };
+
+	zcsi_sys->connect(c->fd, &unspec, sizeof(unspec));
+}
+
 static void finish(struct zcs_conn *c)
 {
 	adopt_drop(c);
+	if (c->cut && c->tcp) /* a reset, not a FIN behind half a message */
+		disconnect(c);
 	discard_input(c);
 	if (c->polled)
 		zcsi_sys->epoll_ctl(c->ctx->ep, EPOLL_CTL_DEL, c->fd, NULL);
@@ -100,7 +113,7 @@ static bool is_acked(struct zcs_conn *c)
 {
 	int unacked = 0;
 
-	if (!c->tcp || c->error || !c->drain_ms)
+	if (!c->inet || c->error || !c->drain_ms)
 		return true;
 	return zcsi_sys->ioctl(c->fd, SIOCOUTQ, &unacked) < 0 || !unacked;
 }
@@ -111,6 +124,7 @@ void close_step(struct zcs_conn *c)
 
 	if (c->closed)
 		return;
+	discard_input(c);
 	if (q && q->cursor != q->tail)
 		return; /* still sending */
 	if (!GUARD(5)) {
@@ -128,13 +142,11 @@ void close_step(struct zcs_conn *c)
 
 void close_abort(struct zcs_conn *c, int status)
 {
-	static const struct sockaddr unspec = { .sa_family = AF_UNSPEC };
-
 	if (c->closed)
 		return;
 	c->closing = true;
 	if (c->tcp)
-		zcsi_sys->connect(c->fd, &unspec, sizeof(unspec));
+		disconnect(c);
 	reap(c, UINT32_MAX);
 	conn_fail(c, status);
 	tx_condemn(c);

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * conn.c - one descriptor: open, readiness, failure, detach
  */
@@ -20,6 +20,7 @@
 /* How often acknowledgement is looked up: of a file, a line to be quiet; of a close, which wakes us. */
 #define LOOK_NS	      (5ull * 1000000)
 #define LOOK_CLOSE_NS (50ull * 1000000)
+#define ROUTE_AGE_MS  1000u /* routes change: look again */
 #define MS	      1000000ull
 
 /* ---- options -------------------------------------------------------------------------------- */
@@ -40,7 +41,9 @@ static void apply(struct zcs_conn *c, const struct zcs_conn_opts *o)
 	c->writable_at = limit(o->writable_at, c->writable_at);
 	c->borrowed_max = limit(o->borrowed_max, c->borrowed_max);
 	c->loan_age_ms = limit(o->loan_age_ms, c->loan_age_ms);
-	c->drain_ms = limit(o->drain_ms, c->drain_ms);
+	if (c->loan_age_ms > UINT64_MAX / MS / 2)
+		c->loan_age_ms = 0;
+	c->drain_ms = min_u64(limit(o->drain_ms, c->drain_ms), UINT64_MAX / MS / 2);
 	c->send_way = o->send_way ? o->send_way : c->send_way;
 	c->recv_way = o->recv_way ? o->recv_way : c->recv_way;
 	c->trust = o->trust ? o->trust : c->trust;
@@ -69,13 +72,16 @@ static void set_defaults(struct zcs_conn *c)
 
 /* ---- open ----------------------------------------------------------------------------------- */
 
-/* Where the numbers of flagged sends stand; prior_sends of zcs_conn_opts. */
-static void start_numbers(struct zcs_conn *c, const struct zcs_conn_opts *o, bool was_on)
+/*
+ * Where the numbers of flagged sends stand: prior_sends of zcs_conn_opts. Unknown, on a socket that
+ * has SO_ZEROCOPY or has sent anything (the option may be off again), is to be found out.
+ */
+static void start_numbers(struct zcs_conn *c, const struct zcs_conn_opts *o, bool used)
 {
 	uint64_t first = limit(o->prior_sends, 0);
 
 	ledger_init(&c->ledger, first);
-	if (was_on && !o->prior_sends)
+	if (used && !o->prior_sends)
 		c->adopt = ADOPT_WAIT;
 }
 
@@ -85,9 +91,10 @@ static void learn_socket(struct zcs_conn *c, const struct zcs_conn_opts *o,
 	int on = 1;
 
 	c->tcp = s->tcp;
+	c->inet = s->family == AF_INET || s->family == AF_INET6;
 	c->peer = s->peer;
 	c->connecting = s->state == TCP_SYN_SENT;
-	start_numbers(c, o, s->zerocopy_on);
+	start_numbers(c, o, s->zerocopy_on || s->has_sent);
 	if (s->ulp)
 		c->no_lend = c->no_map = ZCS_R_ULP;
 	else if (!s->tcp) {
@@ -192,6 +199,17 @@ struct policy_path *conn_path(struct zcs_conn *c)
 	return c->path;
 }
 
+enum probe_route conn_route(struct zcs_conn *c)
+{
+	uint32_t now_ms = (uint32_t)(ctx_now() / MS);
+
+	if (!c->route_ms || now_ms - c->route_ms >= ROUTE_AGE_MS) {
+		c->route = probe_route(c->fd);
+		c->route_ms = now_ms ? now_ms : 1;
+	}
+	return c->route;
+}
+
 static int socket_error(struct zcs_conn *c)
 {
 	int err = 0;
@@ -216,6 +234,7 @@ static void connected(struct zcs_conn *c, uint32_t revents)
 		return;
 	c->connecting = false;
 	c->peer = probe_peer(c->fd);
+	c->route_ms = 0;
 	event_raise(c, ZCS_EV_OPEN);
 }
 
@@ -292,7 +311,7 @@ void conn_fail(struct zcs_conn *c, int error)
 	if (c->error)
 		return;
 	c->error = error;
-	c->connecting = false;
+	c->connecting = c->adopt_held = false;
 	if (!c->closing)
 		event_raise(c, ZCS_EV_ERROR);
 	event_drop(c, ZCS_EV_WRITABLE);
@@ -322,6 +341,8 @@ void conn_set_timer(struct zcs_conn *c)
 	if (c->closing || c->adopt_held || (c->q && c->q->files)) {
 		uint64_t look = ctx_now() + (c->closing ? LOOK_CLOSE_NS : LOOK_NS);
 
+		if (c->wake_ns && c->wake_ns < look)
+			look = c->wake_ns; /* not to be put off by whatever happens meanwhile */
 		at = at ? min_u64(at, look) : look;
 	}
 	ctx_set_timer(c, at);
@@ -361,7 +382,8 @@ ZCS_EXPORT int zcs_conn_detach(struct zcs_conn *c, uint64_t *prior_out)
 {
 	int fd = c->fd;
 
-	if (c->closing || c->q || c->nr_spans || c->events || ledger_out(&c->ledger))
+	if (c->closing || c->q || c->nr_spans || c->events || c->nr_events ||
+	    ledger_out(&c->ledger))
 		return -EBUSY;
 	if (prior_out)
 		*prior_out = c->adopt != ADOPT_DONE ? 0

@@ -47,21 +47,24 @@ struct zcs_conn {
 	uint8_t tx_reason, rx_reason; /* enum zcs_reason: why the last copied byte was copied */
 	uint8_t no_lend; /* enum zcs_reason: why nothing is ever lent; ZCS_R_NONE: it may be */
 	uint8_t no_map;	 /* the same for mapping */
-	uint8_t route;	 /* enum probe_route, once known */
+	uint8_t route;	 /* enum probe_route, once route_ms is set */
 	bool poll_self : 1;
 	bool polled : 1; /* registered with the context's epoll */
 	bool tcp : 1;
+	bool inet : 1; /* of the IP families, TCP or with something on top */
 	bool connecting : 1;
 	bool closing : 1;
 	bool closed : 1;
 	bool nonblock_set : 1; /* O_NONBLOCK was set for sendfile ... */
 	bool was_blocking : 1; /* ... and was not before: put back at detach */
 	bool blocked : 1;      /* the kernel said -EAGAIN: wait for EPOLLOUT */
+	bool adopt_seen : 1;   /* adopt_hi is a number */
+	bool adopt_sure : 1;   /* the probe is acknowledged: no older number is still to come */
+	bool cut : 1;	       /* not all that was accepted was sent: the end must not look clean */
 	bool adopt_held : 1;   /* sending waits a moment for the line to become quiet */
 	bool held : 1;	       /* ZCS_MORE: nothing behind q->hold is sent yet */
 	bool shut_wanted : 1;
 	bool shut_done : 1;
-	bool want_writable : 1;
 	bool rx_maybe : 1; /* a read may find something */
 	bool rx_told : 1;  /* READABLE was raised and the caller has not read to -EAGAIN */
 	bool rx_eof : 1;
@@ -75,22 +78,27 @@ struct zcs_conn {
 	uint64_t peer; /* key of its path */
 	struct policy_path *path;
 	uint64_t lent, lent_max, writable_at;
+	uint64_t wanted; /* bytes of the send that was refused last */
 	uint64_t loan_age_ms, drain_ms;
-	uint64_t close_ns; /* deadline of close, 0: none */
-	uint64_t wake_ns;  /* when the timer looks at it, 0: never */
-	uint64_t pause_ns; /* ENOBUFS: lend nothing before this time */
-	uint64_t adopt_ns; /* when sending was last held for adoption */
-	uint32_t flag_cap; /* bytes per flagged call */
-	uint16_t unreaped; /* flagged calls since the queue was last read */
-	uint16_t pauses;   /* in a row */
+	uint64_t close_ns;  /* deadline of close, 0: none */
+	uint64_t wake_ns;   /* when the timer looks at it, 0: never */
+	uint64_t pause_ns;  /* ENOBUFS: lend nothing before this time */
+	uint64_t adopt_ns;  /* when sending was last held for adoption */
+	uint32_t flag_cap;  /* bytes per flagged call */
+	uint16_t unreaped;  /* flagged calls since the queue was last read */
+	uint16_t pauses;    /* in a row */
+	uint16_t cap_good;  /* flagged calls since flag_cap was last halved or doubled */
+	uint32_t adopt_hi;  /* the highest number notified since the probe ... */
+	uint64_t probe_end; /* ... and the stream position behind it */
 
 	/* Receive side. */
 	uint64_t borrowed, borrowed_max;
 	uint64_t expect; /* bytes that the caller said are coming */
 	uint32_t nr_spans;
-	uint32_t rx_skip;  /* recv_skip_hint: bytes to copy before mapping can go on */
-	uint32_t lowat;	   /* SO_RCVLOWAT as set last */
-	uint32_t route_ms; /* when the route was last looked at */
+	uint32_t nr_events; /* in the context's ring */
+	uint32_t rx_skip;   /* recv_skip_hint: bytes to copy before mapping can go on */
+	uint32_t lowat;	    /* SO_RCVLOWAT as set last */
+	uint32_t route_ms;  /* when the route was last looked at */
 	struct policy_rx policy_rx;
 
 	struct conn_stats stats;
@@ -104,7 +112,8 @@ void conn_timer(struct zcs_conn *c, uint64_t now_ns);
 void conn_set_timer(struct zcs_conn *c);
 void conn_free(struct zcs_conn *c);
 struct policy_path *conn_path(struct zcs_conn *c);
-int conn_poll_on(struct zcs_conn *c); /* registers with the context's epoll */
+enum probe_route conn_route(struct zcs_conn *c); /* as of at most a second ago */
+int conn_poll_on(struct zcs_conn *c);		 /* registers with the context's epoll */
 
 /* tx.c */
 #define TX_FLAG_CAP (512u << 10) /* bytes per flagged call: all of it is charged as locked */
@@ -130,6 +139,7 @@ int reap(struct zcs_conn *c, unsigned max); /* reads the error queue; messages r
 /* adopt.c */
 ssize_t adopt_try(struct zcs_conn *c, struct msg *m); /* -EINPROGRESS: hold */
 void adopt_note(struct zcs_conn *c, const struct errq_note *note);
+void adopt_settle(struct zcs_conn *c);
 void adopt_drop(struct zcs_conn *c);
 
 /* file.c */
@@ -142,7 +152,7 @@ bool rx_budget_left(const struct zcs_conn *c);
 
 /* span.c */
 void span_fill(struct zcs_conn *c, struct zcs_span *s, char *base, size_t len, uint32_t flags);
-void span_release(struct zcs_ctx *ctx, const struct zcs_span *s);
+bool span_is_of(const struct zcs_ctx *ctx, const struct zcs_span *s);
 void span_unstall(struct zcs_ctx *ctx); /* budget came back: those that wait for it read on */
 
 /* close.c */

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * ctx.c - a thread's context: one descriptor to poll, bounded work, timers, budgets
  *
@@ -65,6 +65,7 @@ static void unwake(struct zcs_ctx *ctx)
 	if (ctx->woken)
 		zcsi_sys->read(ctx->wake, &count, sizeof(count));
 	ctx->woken = false;
+	post_drain(ctx);
 }
 
 static void set_timer(struct zcs_ctx *ctx, uint64_t at_ns)
@@ -193,8 +194,6 @@ ZCS_EXPORT int zcs_ctx_process(struct zcs_ctx *ctx, unsigned max_conns)
 
 	unwake(ctx);
 	n = process(ctx, max_conns, 0);
-	if (n < 0 && n != -EINTR)
-		return n;
 	if (!list_is_empty(&ctx->ready) || n == EPOLL_BATCH) {
 		ctx_wake(ctx);
 		return 1;
@@ -210,6 +209,8 @@ ZCS_EXPORT int zcs_ctx_wait(struct zcs_ctx *ctx, struct zcs_event *events, size_
 	uint64_t end = timeout_ms > 0 ? zcsi_sys->clock_ns(false) + timeout_ms * 1000000ull : 0;
 	int n, left = timeout_ms;
 
+	if (!max)
+		return -EINVAL;
 	for (;;) {
 		bool waits = event_is_waiting(ctx) || !list_is_empty(&ctx->ready);
 
@@ -243,13 +244,14 @@ void ctx_lent_back(struct zcs_ctx *ctx)
 {
 	struct list *e = ctx->waiting.next;
 
-	if (ctx->lent > ctx->lent_max / 2)
-		return;
 	while (e != &ctx->waiting) {
 		struct zcs_conn *c = container_of(e, struct zcs_conn, waiting);
 
 		e = e->next;
 		if (c->lent > c->writable_at)
+			continue;
+		if (ctx->lent &&
+		    (ctx->lent >= ctx->lent_max || c->wanted > ctx->lent_max - ctx->lent))
 			continue;
 		list_del(&c->waiting);
 		event_raise(c, ZCS_EV_WRITABLE);
@@ -284,6 +286,11 @@ struct window *ctx_window(struct zcs_ctx *ctx, int data_fd)
 }
 
 /* ---- making and freeing --------------------------------------------------------------------- */
+
+static int check_opts(const struct zcs_ctx_opts *o)
+{
+	return o->reserved || o->huge > ZCS_HUGE_NEVER ? -EINVAL : 0;
+}
 
 static void apply_limits(struct zcs_ctx *ctx, const struct zcs_ctx_opts *o)
 {
@@ -348,10 +355,10 @@ ZCS_EXPORT int zcs_ctx_new(const struct zcs_ctx_opts *opts, struct zcs_ctx **ctx
 	struct zcs_ctx *ctx;
 	int r = opts_copy(&o, sizeof(o), opts);
 
+	if (!r)
+		r = check_opts(&o);
 	if (r < 0)
 		return r;
-	if (o.reserved || o.huge > ZCS_HUGE_NEVER)
-		return -EINVAL;
 	ctx = calloc(1, sizeof(*ctx));
 	if (!ctx)
 		return -ENOMEM;
@@ -381,11 +388,14 @@ ZCS_EXPORT int zcs_ctx_limits(struct zcs_ctx *ctx, const struct zcs_ctx_opts *op
 	struct zcs_ctx_opts o;
 	int r = opts_copy(&o, sizeof(o), opts);
 
+	if (!r)
+		r = check_opts(&o);
 	if (r < 0)
 		return r;
 	apply_limits(ctx, &o);
 	ctx_lent_back(ctx);
 	ctx_pool_back(ctx);
+	span_unstall(ctx);
 	return 0;
 }
 
@@ -402,8 +412,10 @@ ZCS_EXPORT int zcs_ctx_free(struct zcs_ctx *ctx)
 
 ZCS_EXPORT void zcs_ctx_abandon(struct zcs_ctx *ctx)
 {
-	struct list *e = ctx->conns.next;
+	struct list *e;
 
+	post_drain(ctx);
+	e = ctx->conns.next;
 	while (e != &ctx->conns) {
 		struct zcs_conn *c = container_of(e, struct zcs_conn, all);
 
@@ -415,4 +427,5 @@ ZCS_EXPORT void zcs_ctx_abandon(struct zcs_ctx *ctx)
 	for (e = ctx->dead.next; e != &ctx->dead; e = e->next)
 		container_of(e, struct zcs_conn, all)->nr_spans = 0;
 	ctx->borrowed = 0;
+	ctx->forfeited = true;
 }

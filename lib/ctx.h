@@ -38,6 +38,7 @@ struct zcs_ctx {
 	bool working;	/* inside zcs_ctx_process: no need to wake */
 	bool no_window; /* the window could not be opened; not tried again */
 	bool pool_event;
+	bool forfeited;	   /* zcs_ctx_abandon: spans that are out are nobody's */
 	uint64_t timer_ns; /* when the timer will fire, 0: not set */
 
 	struct list conns;   /* all, also closed ones whose spans are still out */

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 #include "event.h"
 
 #include "conn.h"
@@ -117,6 +117,7 @@ ZCS_EXPORT int zcs_ctx_events(struct zcs_ctx *ctx, struct zcs_event *events, siz
 
 	bury(ctx);
 	while (n < max && q->nr) {
+		q->ring[q->head].conn->nr_events--;
 		events[n++] = q->ring[q->head];
 		q->head = (q->head + 1) & (q->cap - 1);
 		q->nr--;

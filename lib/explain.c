@@ -1,8 +1,9 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * explain.c - what happened, in numbers and in words
  */
 #include "conn.h"
+#include "sys.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -20,12 +21,11 @@ ZCS_EXPORT const char *zcs_reason_text(uint32_t reason)
 		[ZCS_R_NONE] = "nothing was copied",
 		[ZCS_R_SMALL] = "small: copying costs less",
 		[ZCS_R_PINNED] = "copying was asked for",
-		[ZCS_R_LEARNED] = "copying was measured to cost less here",
 		[ZCS_R_KERNEL_COPIES] = "the kernel copies on this path anyway",
 		[ZCS_R_LOCAL_DELIVERY] = "loopback: the kernel copies on local delivery",
 		[ZCS_R_UNTRUSTED] =
 			"the peer may share this host's memory, and trust was not declared",
-		[ZCS_R_NO_SO_ZEROCOPY] = "this kind of socket has no zero copy (SO_ZEROCOPY)",
+		[ZCS_R_NO_SO_ZEROCOPY] = "only TCP sockets that take SO_ZEROCOPY are lent to",
 		[ZCS_R_NO_MAP] = "this socket or kernel cannot map received pages",
 		[ZCS_R_MEMLOCK] = "locked memory is used up (RLIMIT_MEMLOCK)",
 		[ZCS_R_OPTMEM] = "option memory is used up (net.core.optmem_max)",
@@ -54,15 +54,6 @@ static uint64_t oldest_loan_ms(const struct zcs_conn *c)
 		return 0;
 	at = txq_at(c->q, c->q->head)->at_ns;
 	return (ctx_now() - at) / 1000000 + 1;
-}
-
-/* "The kernel copies" on a local route is local delivery: say so. */
-static enum zcs_reason tx_reason(const struct zcs_conn *c)
-{
-	if (c->tx_reason == ZCS_R_KERNEL_COPIES && !c->closed &&
-	    probe_route(c->fd) == PROBE_ROUTE_LOCAL)
-		return ZCS_R_LOCAL_DELIVERY;
-	return c->tx_reason;
 }
 
 static void add_now(const struct zcs_conn *c, struct zcs_stats *s)
@@ -95,7 +86,6 @@ ZCS_EXPORT int zcs_conn_stats(const struct zcs_conn *c, struct zcs_stats *out)
 	conn_add_stats(c, &s);
 	add_now(c, &s);
 	s.condemned = c->stats.condemned;
-	s.tx_reason = tx_reason(c);
 	s.pool_page = c->ctx->pool.page;
 	return give_stats(out, &s);
 }
@@ -157,8 +147,10 @@ static void explain_send(struct text *t, const struct zcs_conn *c, const struct 
 		say(t, "      last copy: %s\n", zcs_reason_text(s->tx_reason));
 	if (s->tx_enobufs_memlock)
 		say(t,
-		    "      %llu times out of locked memory: raise RLIMIT_MEMLOCK (per user, all processes)\n",
-		    (unsigned long long)s->tx_enobufs_memlock);
+		    "      %llu times out of locked memory: raise RLIMIT_MEMLOCK (%llu bytes here, "
+		    "shared by all processes of the user)\n",
+		    (unsigned long long)s->tx_enobufs_memlock,
+		    (unsigned long long)zcsi_sys->memlock_limit());
 	if (s->tx_enobufs_optmem)
 		say(t, "      %llu times out of option memory: raise net.core.optmem_max\n",
 		    (unsigned long long)s->tx_enobufs_optmem);
@@ -167,7 +159,7 @@ static void explain_send(struct text *t, const struct zcs_conn *c, const struct 
 		    (unsigned long long)s->lent, (unsigned long long)s->oldest_loan_ms);
 	if (s->condemned)
 		say(t, "      %llu bytes condemned\n", (unsigned long long)s->condemned);
-	say(t, "      pool: %s\n", pool_backing(&c->ctx->pool));
+	say(t, "      pool: %s\n", c->ctx->pool.backing);
 }
 
 static void explain_receive(struct text *t, struct zcs_conn *c, const struct zcs_stats *s)

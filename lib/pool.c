@@ -455,6 +455,13 @@ bool pool_is_start(const struct pool *p, const void *addr)
 	return addr && pool_start(p, addr) == addr;
 }
 
+bool pool_is_callers(const struct pool *p, const void *addr)
+{
+	struct place at = find_live(p, addr);
+
+	return at.start && !at.start->internal;
+}
+
 void pool_ref(struct pool *p, const void *addr)
 {
 	struct place at = find_live(p, addr);
@@ -490,9 +497,4 @@ void pool_condemn(struct pool *p, const void *addr)
 		return;
 	at.start->condemned = 1;
 	p->condemned += buffer_len(at.slab, at.start);
-}
-
-const char *pool_backing(const struct pool *p)
-{
-	return p->backing;
 }

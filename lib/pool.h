@@ -43,7 +43,7 @@ struct pool {
 	uint64_t idle;		 /* bytes in slabs that are wholly free */
 	uint32_t huge;		 /* enum zcs_huge */
 	uint32_t page;		 /* page size behind the newest slab: 4096 or 2 MiB */
-	const char *backing;	 /* the same in words */
+	const char *backing;	 /* the same in words, for explain */
 	bool starved;		 /* an allocation was refused since the flag was last cleared */
 	bool hugetlb_tried;	 /* and failed: do not ask at each slab */
 };
@@ -64,6 +64,8 @@ bool pool_owns(const struct pool *p, const void *addr, size_t len);
 void pool_ref(struct pool *p, const void *addr);
 void pool_unref(struct pool *p, const void *addr);	    /* the last one frees the buffer */
 bool pool_is_start(const struct pool *p, const void *addr); /* what zcs_buf_free must be given */
+/* Whether addr lies in a live buffer of the caller's, not of the library's own. */
+bool pool_is_callers(const struct pool *p, const void *addr);
 /* The start of the buffer that addr lies in; NULL: not pool memory. */
 void *pool_start(const struct pool *p, const void *addr);
 /*
@@ -71,7 +73,5 @@ void *pool_start(const struct pool *p, const void *addr);
  * condemn first, then give up the reference that kept it alive.
  */
 void pool_condemn(struct pool *p, const void *addr);
-/* "hugetlb", "transparent huge pages", "4 KiB pages" for the newest slab, for explain. */
-const char *pool_backing(const struct pool *p);
 
 #endif

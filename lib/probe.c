@@ -13,6 +13,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <linux/tcp.h> /* not netinet/tcp.h: its struct tcp_info is older */
 #include <linux/ethtool.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -21,7 +22,6 @@
 #include <linux/vm_sockets.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -333,6 +333,9 @@ bool probe_is_bus(const char *bus_info)
 
 /* ---- the socket ----------------------------------------------------------------------------- */
 
+/* net/tcp_states.h, which is not exported; as in netinet/tcp.h. */
+enum { TCP_ESTABLISHED = 1, TCP_CLOSE = 7, TCP_LISTEN = 10 };
+
 static uint64_t hash(uint64_t h, const void *data, size_t len)
 {
 	const uint8_t *bytes = data;
@@ -383,13 +386,14 @@ static bool has_ulp(int fd)
 }
 
 /* tcpi_state is the first member in every version of struct tcp_info; MPTCP tells it as well. */
-static int tcp_state(int fd)
+static int tcp_state(int fd, bool *has_sent)
 {
 	struct tcp_info info = { .tcpi_state = 0 };
 	socklen_t len = sizeof(info);
 
 	if (zcsi_sys->getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 || len < 1)
 		return 0;
+	*has_sent = info.tcpi_bytes_sent || info.tcpi_notsent_bytes;
 	return info.tcpi_state;
 }
 
@@ -427,7 +431,7 @@ int probe_socket(int fd, struct probe_socket *out)
 
 	if (out->family == AF_INET || out->family == AF_INET6) {
 		out->tcp = out->protocol == IPPROTO_TCP;
-		out->state = tcp_state(fd);
+		out->state = tcp_state(fd, &out->has_sent);
 		out->ulp = has_ulp(fd);
 		out->tcp &= !out->ulp;
 	}

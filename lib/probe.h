@@ -35,6 +35,7 @@ struct probe_socket {
 	bool tcp;	  /* plain TCP with nothing on top: may lend and map */
 	bool ulp;	  /* TCP_ULP is set (kernel TLS) */
 	bool zerocopy_on; /* SO_ZEROCOPY was already set */
+	bool has_sent;	  /* TCP: bytes were sent, or are queued, before */
 	uint64_t peer;	  /* hash of the peer's address without port, never 0 */
 };
 

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * reap.c - reads the error queue
  *
@@ -28,10 +28,12 @@ static void distrust(struct zcs_conn *c)
 
 static void notified(struct zcs_conn *c, const struct errq_note *note)
 {
-	uint32_t doubts = c->ledger.distrust;
-	struct ledger_settled s = ledger_settle(&c->ledger, note->lo, note->hi);
+	struct ledger_settled s;
 
-	if (c->ledger.distrust != doubts)
+	if (c->ledger.distrust) /* no more of them */
+		return;
+	s = ledger_settle(&c->ledger, note->lo, note->hi);
+	if (c->ledger.distrust)
 		distrust(c);
 	if (!s.fresh)
 		return;
@@ -68,6 +70,8 @@ int reap(struct zcs_conn *c, unsigned max)
 	int n = 0;
 
 	c->unreaped = 0;
+	if (!c->tcp) /* others may take the flag for nothing, and hand out the stream */
+		return 0;
 	while (max--) {
 		struct iovec payload = { ctx->payload, sizeof(ctx->payload) };
 		struct msghdr mh = {
@@ -91,5 +95,7 @@ int reap(struct zcs_conn *c, unsigned max)
 		take(c, &mh, r);
 		n++;
 	}
+	if (c->adopt == ADOPT_PROBE)
+		adopt_settle(c);
 	return n;
 }

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * rx.c - the receive side: map what can be mapped, copy the rest, in order
  *
@@ -19,11 +19,10 @@
 #include <sys/epoll.h>
 #include <time.h>
 
-#define RX_CHUNK     (256u << 10) /* bytes of a copying read; small enough to stay in the cache */
-#define RX_COPY_MIN  4096u	  /* a chunk with less room than this is replaced */
-#define MAP_MAX	     (1u << 20)	  /* bytes of a mapping call */
-#define LOWAT_MAX    (1u << 20)
-#define ROUTE_AGE_MS 1000u /* a route is looked at again while data is mapped */
+#define RX_CHUNK    (256u << 10) /* bytes of a copying read; small enough to stay in the cache */
+#define RX_COPY_MIN 4096u	 /* a chunk with less room than this is replaced */
+#define MAP_MAX	    (1u << 20)	 /* bytes of a mapping call */
+#define LOWAT_MAX   (1u << 20)
 
 /* A receive in progress. */
 struct rx {
@@ -167,8 +166,8 @@ static ssize_t receive(struct rx *rx, void *buf, size_t len, int flags)
 	struct msghdr mh = {
 		.msg_iov = &v,
 		.msg_iovlen = 1,
-		.msg_control = c->ctx->control,
-		.msg_controllen = sizeof(c->ctx->control),
+		.msg_control = c->tcp ? c->ctx->control : NULL,
+		.msg_controllen = c->tcp ? sizeof(c->ctx->control) : 0,
 	};
 	ssize_t r = zcsi_sys->recvmsg(c->fd, &mh, MSG_DONTWAIT | flags);
 
@@ -251,17 +250,9 @@ static int rx_urgent(struct rx *rx)
 /* A peer on this host could change what we have mapped (guard 12). */
 static bool trusted(struct zcs_conn *c)
 {
-	uint32_t now_ms = (uint32_t)(ctx_now() / 1000000);
-
 	if (!GUARD(12) || c->trust == ZCS_TRUST_PEER)
 		return true;
-	if (c->trust == ZCS_TRUST_NONE)
-		return false;
-	if (c->route_ms && now_ms - c->route_ms < ROUTE_AGE_MS)
-		return c->route == PROBE_ROUTE_CARD;
-	c->route = probe_route(c->fd);
-	c->route_ms = now_ms | 1;
-	return c->route == PROBE_ROUTE_CARD;
+	return c->trust == ZCS_TRUST_ROUTE && conn_route(c) == PROBE_ROUTE_CARD;
 }
 
 static bool may_map(struct zcs_conn *c)
@@ -314,7 +305,8 @@ static bool prepare(struct rx *rx, struct map_call *m)
 	if (rx->nr < 2 || m->w->optlen < WINDOW_OPT_COPYBUF)
 		return true;
 	/* Mapped and copied bytes together must stay within what may be read. */
-	m->copybuf_len = min_u64(policy_crossover(), room / 2);
+	m->copybuf_len = c->recv_way == ZCS_WAY_ZEROCOPY ? ZCSI_PAGE - 1 : policy_crossover();
+	m->copybuf_len = min_u64(m->copybuf_len, room / 2);
 	if (m->len + m->copybuf_len > room)
 		m->len = (room - m->copybuf_len) & ~(uint64_t)(ZCSI_PAGE - 1);
 	m->copybuf = chunk_room(c->ctx, &c->ctx->rx, RX_CHUNK, m->copybuf_len, &copy_room);

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * send.c - messages are accepted: whole or not at all
  *
@@ -56,16 +56,25 @@ static bool budget_fits(const struct zcs_conn *c, uint64_t len)
 }
 
 /* -EAGAIN, and WRITABLE will follow. What is held back by MORE could fill the budget for ever. */
-static int refuse_for_now(struct zcs_conn *c)
+static int refuse_for_now(struct zcs_conn *c, uint64_t len)
 {
+	c->wanted = len;
 	if (!list_is_linked(&c->waiting))
 		list_add_tail(&c->ctx->waiting, &c->waiting);
 	if (c->held)
 		(void)tx_flush(c);
-	return -EAGAIN;
+	return c->error ? c->error : -EAGAIN;
 }
 
 /* ---- copy or lend --------------------------------------------------------------------------- */
+
+/* The route is looked up once: the words are for people, and the kernel's answer costs. */
+static enum zcs_reason kernel_copies(struct zcs_conn *c)
+{
+	if (!c->route_ms)
+		conn_route(c);
+	return c->route == PROBE_ROUTE_LOCAL ? ZCS_R_LOCAL_DELIVERY : ZCS_R_KERNEL_COPIES;
+}
 
 static bool choose(struct zcs_conn *c, uint32_t flags, uint64_t len, uint64_t now)
 {
@@ -81,7 +90,7 @@ static bool choose(struct zcs_conn *c, uint32_t flags, uint64_t len, uint64_t no
 
 			if (p == POLICY_FLAG)
 				return true;
-			why = p == POLICY_SMALL ? ZCS_R_SMALL : ZCS_R_KERNEL_COPIES;
+			why = p == POLICY_SMALL ? ZCS_R_SMALL : kernel_copies(c);
 		}
 	}
 	c->tx_reason = why;
@@ -185,13 +194,16 @@ static void give_away(struct zcs_conn *c, const struct zcs_msg *in)
 		if (j == i)
 			pool_unref(p, start);
 	}
+	ctx_pool_back(c->ctx);
 }
 
 static int check_give(struct zcs_conn *c, const struct zcs_msg *in)
 {
 	for (size_t i = 0; i < in->nr_iov; i++) {
-		if (!in->iov[i].iov_len ||
-		    !pool_owns(&c->ctx->pool, in->iov[i].iov_base, in->iov[i].iov_len))
+		const struct iovec *v = &in->iov[i];
+
+		if (!v->iov_len || !pool_owns(&c->ctx->pool, v->iov_base, v->iov_len) ||
+		    !pool_is_callers(&c->ctx->pool, v->iov_base))
 			return -EINVAL;
 	}
 	return 0;
@@ -246,13 +258,29 @@ static int keep_copy(struct zcs_conn *c, struct msg *m)
 }
 
 /* The message at the tail, of which nothing was sent, was not accepted after all. */
-static void refuse_last(struct zcs_conn *c, struct msg *m, int status)
+static int refuse_last(struct zcs_conn *c, struct msg *m, int status)
 {
 	m->status = status;
-	m->lo = m->hi = c->ledger.next;
+	m->sync = true;
 	tx_release(c, m, ZCS_EV_RELEASED);
-	c->q->cursor++;
+	c->q->tail--;
+	c->held = c->held && c->q->hold != c->q->tail;
 	tx_pop(c);
+	return status;
+}
+
+/* A bad pointer in message i must not be blamed on those that would leave in the same call. */
+static int push_new(struct zcs_conn *c, uint32_t i)
+{
+	int r = tx_push(c);
+
+	if (r != -EFAULT || c->q->cursor == i || txq_at(c->q, i)->sent)
+		return r;
+	c->held = true;
+	c->q->hold = i;
+	r = tx_push(c);
+	c->held = false;
+	return r < 0 ? r : tx_push(c);
 }
 
 /*
@@ -267,10 +295,10 @@ static int push_and_say(struct zcs_conn *c, uint32_t i, uint32_t flags)
 
 	ctx->sync_result = 0;
 	ctx->sync_done = false;
-	r = tx_push(c);
+	r = push_new(c, i);
 	if (r == -EFAULT && c->q->cursor == i && !txq_at(c->q, i)->sent)
-		refuse_last(c, txq_at(c->q, i), r);
-	else if (r < 0)
+		return refuse_last(c, txq_at(c->q, i), r);
+	if (r < 0)
 		conn_fail(c, r);
 	if (ctx->sync_done)
 		return ctx->sync_result;
@@ -279,6 +307,8 @@ static int push_and_say(struct zcs_conn *c, uint32_t i, uint32_t flags)
 	if (!(flags & ZCS_COPY))
 		return 0;
 	r = keep_copy(c, m);
+	if (r < 0 && !m->sent)
+		return refuse_last(c, m, r);
 	if (r < 0)
 		conn_fail(c, r);
 	return r < 0 ? r : 1;
@@ -334,10 +364,12 @@ ZCS_EXPORT int zcs_conn_send(struct zcs_conn *c, const struct zcs_msg *msg)
 		return 1;
 	}
 	if (!budget_fits(c, len))
-		return refuse_for_now(c);
+		return refuse_for_now(c, len);
 	r = accept_msg(c, &in, len);
-	if (r >= 0 && in.flags & ZCS_GIVE)
+	if (r >= 0 && in.flags & ZCS_GIVE) {
 		give_away(c, &in);
+		r = 0;
+	}
 	return r;
 }
 
@@ -375,7 +407,8 @@ ZCS_EXPORT int zcs_conn_send_span(struct zcs_conn *c, const struct zcs_span *spa
 	uint32_t i;
 	int r = conn_refuses(c);
 
-	if (!r && (flags & ~(ZCS_MORE | ZCS_COPY | ZCS_ZEROCOPY) || !span->len))
+	if (!r && (flags & ~(ZCS_MORE | ZCS_COPY | ZCS_ZEROCOPY) || !span->len ||
+		   !span_is_of(c->ctx, span)))
 		r = -EINVAL;
 	if (r)
 		return r;

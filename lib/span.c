@@ -1,8 +1,10 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * span.c - spans are handed out, and come back
  *
- * A span's private words: the connection that pays for it, and how much.
+ * A span's private words: the connection that pays for it, and how much. Of a mapped one the charge
+ * also says which pages, so that the caller may narrow base and len (strip a header, forward the
+ * rest).
  */
 #include "conn.h"
 #include "sys.h"
@@ -11,20 +13,38 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Whole pages for a mapped span; a private copy costs what it is long. */
-static uint64_t charge_of(const struct zcs_span *s)
+static struct zcs_conn *span_conn(const struct zcs_span *s)
 {
-	return s->flags & ZCS_SPAN_MAPPED ? page_up(s->len) : s->len;
+	return (struct zcs_conn *)(uintptr_t)s->priv[0];
+}
+
+/* What it costs: whole pages when mapped, its length when copied. */
+static uint32_t span_charge(const struct zcs_span *s)
+{
+	return (uint32_t)s->priv[1];
+}
+
+/* Mapped: where in the window it was handed out. */
+static const char *span_start(const struct zcs_ctx *ctx, const struct zcs_span *s)
+{
+	return ctx->window.base + (s->priv[1] >> 32) * ZCSI_PAGE;
+}
+
+bool span_is_of(const struct zcs_ctx *ctx, const struct zcs_span *s)
+{
+	return s->priv[0] && span_conn(s)->ctx == ctx;
 }
 
 void span_fill(struct zcs_conn *c, struct zcs_span *s, char *base, size_t len, uint32_t flags)
 {
 	*s = (struct zcs_span){ .base = base, .len = len, .flags = flags };
 	s->priv[0] = (uintptr_t)c;
-	s->priv[1] = charge_of(s);
+	s->priv[1] = flags & ZCS_SPAN_MAPPED ? page_up(len) : len;
 	c->borrowed += s->priv[1];
 	c->ctx->borrowed += s->priv[1];
 	c->nr_spans++;
+	if (flags & ZCS_SPAN_MAPPED)
+		s->priv[1] |= (uint64_t)(base - c->ctx->window.base) / ZCSI_PAGE << 32;
 }
 
 static void uncharge(struct zcs_ctx *ctx, struct zcs_conn *c, uint64_t charge)
@@ -49,39 +69,39 @@ void span_unstall(struct zcs_ctx *ctx)
 	}
 }
 
-/* Gives the memory back; false: it was not out (released twice). */
+/* Gives the memory back; false: it was not out (a mapped span that is released twice). */
 static bool give_memory(struct zcs_ctx *ctx, const struct zcs_span *s)
 {
 	if (s->flags & ZCS_SPAN_MAPPED)
 		return window_owns(&ctx->window, s->base) &&
-		       window_release(&ctx->window, s->base, s->len);
+		       window_release(&ctx->window, span_start(ctx, s), span_charge(s));
 	if (!pool_owns(&ctx->pool, s->base, s->len))
 		return false;
 	chunk_give(ctx, &ctx->rx, s->base);
 	return true;
 }
 
-void span_release(struct zcs_ctx *ctx, const struct zcs_span *s)
+static void release(struct zcs_ctx *ctx, const struct zcs_span *s)
 {
-	struct zcs_conn *c = (struct zcs_conn *)(uintptr_t)s->priv[0];
-
-	if (!c || !give_memory(ctx, s))
+	if (!s->priv[0] || !give_memory(ctx, s))
 		return;
-	uncharge(ctx, c, s->priv[1]);
-	c->nr_spans--;
+	uncharge(ctx, span_conn(s), span_charge(s));
+	span_conn(s)->nr_spans--;
 }
 
 ZCS_EXPORT void zcs_span_release(struct zcs_ctx *ctx, const struct zcs_span *spans, size_t nr)
 {
+	if (ctx->forfeited)
+		return;
 	for (size_t i = 0; i < nr; i++)
-		span_release(ctx, &spans[i]);
+		release(ctx, &spans[i]);
 	if (!list_is_empty(&ctx->stalled))
 		span_unstall(ctx);
 }
 
 ZCS_EXPORT int zcs_span_stabilize(struct zcs_ctx *ctx, struct zcs_span *s)
 {
-	struct zcs_conn *c = (struct zcs_conn *)(uintptr_t)s->priv[0];
+	struct zcs_conn *c = span_conn(s);
 	struct zcs_span copy = *s;
 	char *buf;
 
@@ -92,7 +112,7 @@ ZCS_EXPORT int zcs_span_stabilize(struct zcs_ctx *ctx, struct zcs_span *s)
 		return -ENOMEM;
 	memcpy(buf, s->base, s->len);
 	give_memory(ctx, s);
-	uncharge(ctx, c, s->priv[1]);
+	uncharge(ctx, c, span_charge(s));
 	c->nr_spans--;
 	span_fill(c, &copy, buf, s->len, s->flags & ~ZCS_SPAN_MAPPED);
 	copy.rx_time_ns = s->rx_time_ns;

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
  * tx.c - the send side: what is accepted goes to the kernel, and comes back
  *
@@ -20,6 +20,7 @@
 
 #define COPY_CAP   (1u << 20) /* bytes per copying call: more would only find the socket full */
 #define PUSH_BYTES (4u << 20) /* per turn: then other connections have theirs */
+#define CAP_GOOD   64	      /* flagged calls without trouble: ask for more locked memory again */
 #define REAP_EVERY 32	      /* flagged calls: unread notifications hold option memory */
 #define PAUSE_MIN  (10ull * 1000000)   /* ns without lending after ENOBUFS; doubles ... */
 #define PAUSE_MAX  (1000ull * 1000000) /* ... up to this */
@@ -30,8 +31,6 @@ static bool is_done(const struct zcs_conn *c, const struct msg *m)
 {
 	if (m->sent != m->len && !(m->how & ZCS_ABANDONED))
 		return false;
-	if (m->kind == M_FILE)
-		return m->how & ZCS_ABANDONED; /* else file_acked releases it */
 	/*
 	 * A flagged call holds references to the pages: a mapped span is free once it was accepted.
 	 */
@@ -53,7 +52,7 @@ static bool say_at_once(struct zcs_conn *c, struct msg *m)
 		c->stats.tx_msgs--;
 		return true;
 	}
-	ctx->sync_result = m->how & ZCS_LENT || m->status ? 0 : 1;
+	ctx->sync_result = m->event && (m->how & ZCS_LENT || m->status) ? 0 : 1;
 	return ctx->sync_result == 1;
 }
 
@@ -75,6 +74,7 @@ static void report(struct zcs_conn *c, struct msg *m, enum zcs_event_type type)
 		return;
 	}
 	evq_push(&c->ctx->evq, &ev);
+	c->nr_events++;
 	ctx_wake(c->ctx);
 }
 
@@ -101,7 +101,7 @@ void tx_release(struct zcs_conn *c, struct msg *m, enum zcs_event_type type)
 	}
 	/* A refused span stays the caller's. */
 	if (m->kind == M_SPAN && !(m->sync && m->status && !m->sent))
-		span_release(c->ctx, &m->span);
+		zcs_span_release(c->ctx, &m->span, 1);
 	report(c, m, type);
 	msg_drop(c, m);
 	m->kind = M_FREE;
@@ -193,7 +193,8 @@ static void gather(struct zcs_conn *c, bool lend, size_t cap, size_t *nr, bool *
 		if (part != m->len - m->sent)
 			break;
 	}
-	*more = i != end;
+	/* Nothing promises that a file has a byte to send: what comes before it must not wait. */
+	*more = i != end && txq_at(q, i)->kind != M_FILE;
 }
 
 static void step_iov(struct msg *m, size_t n)
@@ -280,6 +281,7 @@ static void back_off(struct zcs_conn *c, bool optmem)
 	c->tx_reason = optmem ? ZCS_R_OPTMEM : ZCS_R_MEMLOCK;
 	if (!optmem && !ledger_out(&c->ledger) && c->flag_cap > TX_FLAG_MIN) {
 		c->flag_cap /= 2;
+		c->cap_good = 0;
 		return;
 	}
 	c->pauses++;
@@ -327,6 +329,10 @@ static ssize_t push_lent(struct zcs_conn *c)
 	if (r <= 0)
 		return r;
 	c->pauses = 0;
+	if (c->flag_cap < TX_FLAG_CAP && ++c->cap_good >= CAP_GOOD) {
+		c->flag_cap *= 2;
+		c->cap_good = 0;
+	}
 	tx_advance(c, r, true);
 	if (GUARD(9) && ++c->unreaped >= REAP_EVERY)
 		reap(c, 1);
@@ -428,9 +434,12 @@ void tx_abandon(struct zcs_conn *c, int status)
 		if (m->kind == M_FREE)
 			continue;
 		m->status = m->status ? m->status : status;
-		if (m->sent != m->len || m->kind == M_FILE)
+		if (m->sent != m->len) {
 			m->how |= ZCS_ABANDONED;
-		if (m->lo == m->hi)
+			c->cut = true;
+		}
+		/* Behind the cursor numbers were never set; before it they are in order. */
+		if (m->lo == m->hi && i - q->head >= q->cursor - q->head)
 			m->lo = m->hi = c->ledger.next;
 		/* What is lent stays lent until the kernel says so, also now. */
 		if (is_done(c, m))

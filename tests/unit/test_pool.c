@@ -373,7 +373,7 @@ static void check_backing(uint32_t huge, uint32_t page, const char *words, int a
 	a = pool_alloc(&p, HUGE, NULL, POOL_CALLER);
 	b = pool_alloc(&p, HUGE, NULL, POOL_CALLER);
 	assert_int_equal(p.page, page);
-	assert_string_equal(pool_backing(&p), words);
+	assert_string_equal(p.backing, words);
 	assert_int_equal(fake.hugetlb_asked, asked);
 	assert_int_equal((uintptr_t)a % HUGE, 0);
 	assert_int_equal((uintptr_t)b % HUGE, 0);
