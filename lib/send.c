@@ -216,13 +216,13 @@ static void enqueue(struct zcs_conn *c, struct msg *m, uint32_t flags)
 {
 	struct txq *q = c->q;
 
+	/* With WRITABLE due nothing is held back: it could be what the event waits for. */
+	bool hold = flags & ZCS_MORE && !list_is_linked(&c->waiting);
+
 	m->lo = m->hi = c->ledger.next;
-	if (flags & ZCS_MORE && !c->held) {
-		c->held = true;
+	if (hold && !c->held)
 		q->hold = q->tail;
-	} else if (!(flags & ZCS_MORE)) {
-		c->held = false;
-	}
+	c->held = hold;
 	c->lent += m->charge;
 	c->ctx->lent += m->charge;
 	c->stats.tx_msgs++;

@@ -5,7 +5,7 @@
  * Every system call of the library goes through this table, so that tests can put a simulated
  * kernel behind it. The calls keep the meaning of their man pages, with two differences: they
  * return a negative errno instead of setting errno (which stays as the caller left it), and nothing
- * here ever raises SIGPIPE.
+ * here ever raises SIGPIPE; only epoll_wait returns -EINTR.
  */
 #ifndef ZCSI_SYS_H
 #define ZCSI_SYS_H
