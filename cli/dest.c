@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "dest.h"
+#include "proto.h"
+#include "text.h"
+
+static int dir_open(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0) {
+		say("%s: %s", path, strerror(errno));
+		return -1;
+	}
+	return fd;
+}
+
+int dest_dir_open(struct dest_dir *dir, const char *place, bool force)
+{
+	struct stat st;
+	const char *slash;
+	char parent[4096];
+	size_t len;
+
+	*dir = (struct dest_dir){ .fd = -1, .force = force };
+	if (!place || (stat(place, &st) == 0 && S_ISDIR(st.st_mode)))
+		return dir->fd = dir_open(place ? place : ".");
+	slash = strrchr(place, '/');
+	dir->only = slash ? slash + 1 : place;
+	if (slash && !slash[1]) {
+		say("%s: there is no such directory", place);
+		return -1;
+	}
+	if (proto_name_check(dir->only, strlen(dir->only)) < 0) {
+		say("-o: the file's name is longer than 255 bytes, or holds control characters");
+		return -1;
+	}
+	len = slash ? (size_t)(slash - place) + 1 : 0;
+	if (len >= sizeof(parent)) {
+		say("-o: the path is too long");
+		return -1;
+	}
+	memcpy(parent, place, len);
+	parent[len] = '\0';
+	return dir->fd = dir_open(len ? parent : ".");
+}
+
+void dest_dir_close(struct dest_dir *dir)
+{
+	if (dir->fd >= 0)
+		close(dir->fd);
+	dir->fd = -1;
+}
+
+/* What is there already? Later, commit asks the kernel again without a gap in between. */
+static int look(struct dest *dest)
+{
+	mode_t mask = umask(0);
+	struct stat st;
+
+	umask(mask);
+	dest->mode = 0666 & ~mask;
+	if (fstatat(dest->dir->fd, dest->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!dest->dir->force)
+		return -EEXIST;
+	if (!S_ISREG(st.st_mode))
+		return -EISDIR;
+	dest->mode = st.st_mode & 0777;
+	return 0;
+}
+
+static int has_room(int dir, uint64_t size)
+{
+	struct statvfs fs;
+
+	/* f_bfree, not f_bavail: some of it may be for root only, and this may be root. */
+	if (size != UINT64_MAX && fstatvfs(dir, &fs) == 0 && fs.f_blocks > 0 &&
+	    (unsigned __int128)fs.f_bfree * fs.f_frsize < size)
+		return -ENOSPC;
+	return 0;
+}
+
+static int open_part(struct dest *dest)
+{
+	struct open_how how = {
+		.flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+		.mode = 0600,
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+	};
+	uint8_t random[8];
+	char text[17];
+	int fd;
+
+	randombytes_buf(random, sizeof(random));
+	sodium_bin2hex(text, sizeof(text), random, sizeof(random));
+	snprintf(dest->part, sizeof(dest->part), ".zcsock-%s.part", text);
+	fd = (int)syscall(SYS_openat2, dest->dir->fd, dest->part, &how, sizeof(how));
+	/* Seccomp filters of containers refuse openat2; the name of our own making is harmless. */
+	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
+		fd = openat(dest->dir->fd, dest->part, (int)how.flags | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	dest->fd = fd;
+	return 0;
+}
+
+int dest_begin(struct dest *dest, const struct dest_dir *dir, const char *name, uint64_t size)
+{
+	int r;
+
+	*dest = (struct dest){ .dir = dir, .fd = -1 };
+	if (proto_name_check(name, strlen(name)) < 0)
+		return -EINVAL;
+	strcpy(dest->name, name);
+	r = look(dest);
+	if (r == 0)
+		r = has_room(dir->fd, size);
+	if (r == 0)
+		r = open_part(dest);
+	return r;
+}
+
+int dest_write(struct dest *dest, struct iovec *iov, int nr)
+{
+	while (nr > 0) {
+		ssize_t n = writev(dest->fd, iov, nr);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		dest->size += (uint64_t)n;
+		while (nr > 0 && (size_t)n >= iov->iov_len) {
+			n -= (ssize_t)iov->iov_len;
+			iov++;
+			nr--;
+		}
+		if (nr > 0) {
+			iov->iov_base = (char *)iov->iov_base + n;
+			iov->iov_len -= (size_t)n;
+		}
+	}
+	return 0;
+}
+
+int dest_sync(struct dest *dest)
+{
+	if (fchmod(dest->fd, dest->mode) < 0 && errno != EPERM && errno != ENOTSUP)
+		return -errno;
+	return fsync(dest->fd) < 0 ? -errno : 0;
+}
+
+static int give_name(const struct dest *dest)
+{
+	int dir = dest->dir->fd;
+
+	if (dest->dir->force)
+		return renameat(dir, dest->part, dir, dest->name) < 0 ? -errno : 0;
+	if (renameat2(dir, dest->part, dir, dest->name, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -errno;
+	/* NFS knows no RENAME_NOREPLACE; a link does not replace either. */
+	if (linkat(dir, dest->part, dir, dest->name, 0) < 0)
+		return -errno;
+	return unlinkat(dir, dest->part, 0) < 0 ? -errno : 0;
+}
+
+int dest_commit(struct dest *dest)
+{
+	struct stat st;
+	int r;
+
+	/* Between begin and now a link or a pipe may have taken the name: not ours to replace. */
+	if (dest->dir->force && fstatat(dest->dir->fd, dest->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    !S_ISREG(st.st_mode))
+		r = -EISDIR;
+	else
+		r = give_name(dest);
+	if (r < 0) {
+		dest_discard(dest);
+		return r;
+	}
+	r = close(dest->fd) < 0 && errno != EINTR ? -errno : 0;
+	dest->fd = -1;
+	/* Some file systems cannot sync a directory and say EINVAL; theirs is durable or never is. */
+	if (fsync(dest->dir->fd) < 0 && errno != EINVAL && errno != EBADF)
+		return -errno;
+	return r;
+}
+
+void dest_discard(struct dest *dest)
+{
+	if (dest->fd < 0)
+		return;
+	unlinkat(dest->dir->fd, dest->part, 0);
+	close(dest->fd);
+	dest->fd = -1;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* main.c - finds the command and starts it; knows nothing about what commands do */
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zcsock.h>
+
+#include "cmd.h"
+#include "opts.h"
+#include "stop.h"
+#include "text.h"
+
+static const struct command {
+	const char *name;
+	const char *who; /* in front of messages */
+	int (*run)(int argc, char **argv);
+	const char *help;
+	const char *usage;
+} commands[] = {
+	{ "recv", "zcsock recv", cmd_recv, "wait for one sender and take its files",
+	  opts_recv_usage },
+	{ "send", "zcsock send", cmd_send, "send files to a waiting zcsock recv", opts_send_usage },
+};
+
+#define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void help(void)
+{
+	puts("usage: zcsock COMMAND [OPTION]...\n"
+	     "       zcsock --help | --version\n");
+	for (size_t i = 0; i < NR_COMMANDS; i++)
+		printf("  %-6s%s\n", commands[i].name, commands[i].help);
+	for (size_t i = 0; i < NR_COMMANDS; i++)
+		printf("\n%s", commands[i].usage);
+	puts("\nData is neither encrypted nor authenticated: see zcsock(1).");
+}
+
+/* A result that nobody could read is a failure; a reader that left early wanted no more. */
+static int finish(int status)
+{
+	errno = 0;
+	if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE && status == 0) {
+		say("writing to standard output failed");
+		return 1;
+	}
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : NULL;
+
+	say_init("zcsock");
+	if (!name) {
+		say("a command is needed; zcsock --help lists them");
+		return 2;
+	}
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+		help();
+		return finish(0);
+	}
+	if (strcmp(name, "--version") == 0) {
+		printf("zcsock %s\n", zcs_version());
+		return finish(0);
+	}
+	for (size_t i = 0; i < NR_COMMANDS; i++) {
+		if (strcmp(name, commands[i].name) != 0)
+			continue;
+		say_init(commands[i].who);
+		if (sodium_init() < 0) {
+			say("libsodium cannot be used: there is no random source");
+			return 1;
+		}
+		stop_init();
+		argv[1] = (char *)commands[i].who; /* getopt puts it in front of its messages */
+		return finish(commands[i].run(argc - 1, argv + 1));
+	}
+	say("there is no command '%s'; zcsock --help lists them", name);
+	return 2;
+}
