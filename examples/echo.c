@@ -2,8 +2,8 @@
 /*
  * echo.c - an echo server in an epoll loop of its own; what comes in goes out without a copy
  *
- * The loop watches two descriptors: the listener, and the one of the context, which stands for all
- * connections and their timers. Spans are forwarded as they are: there is no buffer in this program.
+ * The loop watches two descriptors: the listener, and the one of the context, which stands for
+ * all connections and their timers. Spans are forwarded as they are: this program has no buffer.
  *
  * usage: echo PORT (0: any free one)
  */

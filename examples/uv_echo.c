@@ -2,8 +2,8 @@
 /*
  * uv_echo.c - the echo server of echo.c inside a libuv loop
  *
- * zcs_ctx_fd() never shows EPOLLERR, which libuv takes for the end of a handle: one uv_poll_t stands
- * for all connections.
+ * zcs_ctx_fd() never shows EPOLLERR, which libuv takes for the end of a handle: one uv_poll_t
+ * stands for all connections.
  *
  * usage: uv_echo PORT (0: any free one)
  */

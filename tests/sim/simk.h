@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * simk.h - a simulated kernel for the library to run on
+ *
+ * It sits behind zcsi_sys. One thread, one seed, simulated time: every run of a seed is the same, and
+ * a wait for something that cannot happen any more is seen at once ("hang").
+ *
+ * The heart is when memory is read. A call with MSG_ZEROCOPY keeps pointers; the bytes are read when
+ * the peer takes them, again at random until the notification is queued, and for pieces that a qdisc
+ * holds even after the socket is gone. Every read is compared with what the test announced for that
+ * position of the stream (sim_expect), so a buffer reused too early is seen. Where memory is unmapped
+ * or replaced, the old bytes are kept, as the page references of a kernel keep them.
+ *
+ * The bytes of a stream are a function of a key and the position: nobody has to store them.
+ */
+#ifndef SIMK_H
+#define SIMK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#define SIM_US 1000ull
+#define SIM_MS 1000000ull
+#define SIM_S  1000000000ull
+
+struct sim_tcp; /* a TCP socket and its peer; lives until sim_end, also after its descriptor */
+
+/* What a socket does; sim_default is copied into each new one. Percentages are per occasion. */
+struct sim_knobs {
+	/* the socket */
+	int family;	   /* AF_INET, AF_INET6 */
+	bool v4mapped;	   /* AF_INET6: the peer's address is ::ffff:a.b.c.d */
+	uint32_t zc_start; /* the number of the first flagged call */
+	int zc_refuse;	   /* errno of setsockopt(SO_ZEROCOPY), or 0 */
+	int protocol;	   /* SO_PROTOCOL; 0: TCP */
+	/* sending */
+	uint32_t sndbuf;      /* bytes not acknowledged */
+	uint32_t cwnd;	      /* of them transmitted; the rest waits in the write queue */
+	unsigned partial_pct; /* sendmsg takes less than fits */
+	unsigned again_pct;   /* sendmsg takes nothing although it fits */
+	unsigned eintr_pct;
+	/* the peer's kernel */
+	uint64_t ack_min_ns, ack_max_ns; /* between two steps of it */
+	uint32_t ack_max;		 /* bytes it takes in a step */
+	unsigned lag_pct;		 /* it takes, but acknowledges later */
+	bool silent;			 /* it does nothing at all */
+	/* completion */
+	uint32_t share_bytes; /* calls share a completion object up to this many bytes */
+	unsigned share_pct;
+	unsigned merge_pct; /* adjacent notifications merge at the tail of the queue */
+	unsigned split_pct; /* one range comes as two */
+	unsigned dup_pct;   /* a notification comes twice */
+	unsigned copied_pct;
+	unsigned reread_pct; /* retransmission: memory is read again */
+	unsigned hold_pct;   /* a qdisc holds the piece for at most hold_ns after the ACK */
+	uint64_t hold_ns;    /* 0: until sim_let_go */
+	/* receiving */
+	socklen_t map_optlen; /* of struct tcp_zerocopy_receive: 64, 40, 24, 16; 0: cannot map */
+	int map_errno;	      /* what a refused mapping call returns */
+	unsigned map_err_pct;
+	unsigned map_part_pct;	 /* a mapping call takes fewer pages than it could */
+	unsigned early_wake_pct; /* poll says readable below SO_RCVLOWAT */
+};
+
+extern struct sim_knobs sim_default;
+
+struct sim_world {
+	uint64_t seed;
+	uint64_t step_ns;	/* each system call takes up to this long; 0: time passes in waits */
+	uint64_t memlock;	/* bytes; UINT64_MAX: no limit */
+	uint32_t optmem_max;	/* bytes per socket */
+	unsigned eintr_pct;	/* epoll_wait */
+	unsigned mmap_fail_pct; /* memory runs out */
+	uint64_t max_calls;	/* more: the library spins */
+	uint64_t now;		/* ns */
+	uint64_t calls;		/* system calls so far */
+	uint64_t locked_pages;
+	unsigned errq_reads, map_calls, sendmsg_calls, hint_calls;
+};
+
+extern struct sim_world sim;
+
+/* ---- the world ------------------------------------------------------------------------------------ */
+
+void sim_begin(uint64_t seed);
+/* Lets all that is under way end, then fails on leaked descriptors, mappings and page references. */
+void sim_end(void);
+void sim_fail(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
+void sim_trace(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+#define sim_assert(cond)                                                                           \
+	do {                                                                                       \
+		if (!(cond))                                                                       \
+			sim_fail("%s:%d: not so: %s", __FILE__, __LINE__, #cond);                  \
+	} while (0)
+#define sim_equal(a, b)                                                                            \
+	do {                                                                                       \
+		long long a_ = (long long)(a), b_ = (long long)(b);                                \
+		if (a_ != b_)                                                                      \
+			sim_fail("%s:%d: %s is %lld, not %s = %lld", __FILE__, __LINE__, #a, a_,   \
+				 #b, b_);                                                          \
+	} while (0)
+
+uint64_t sim_rnd64(void);
+uint32_t sim_rnd(uint32_t n); /* 0 ... n-1; 0 for n = 0 */
+bool sim_pct(unsigned pct);
+
+void sim_at(uint64_t in_ns, void (*fn)(void *arg), void *arg);
+/* Runs what is due within the next ns. */
+void sim_run(uint64_t ns);
+/* Level of any simulated descriptor, EPOLL* bits. */
+uint32_t sim_poll(int fd);
+/* Runs until fd is readable or ns have passed; false: it is not. */
+bool sim_run_until_readable(int fd, uint64_t ns);
+bool sim_is_open(int fd);
+
+/* ---- streams --------------------------------------------------------------------------------------- */
+
+void sim_fill(void *buf, size_t len, uint32_t key, uint64_t pos);
+/* The first byte that differs, or len. */
+size_t sim_differs(const void *buf, size_t len, uint32_t key, uint64_t pos);
+
+/* ---- sockets and their peers ------------------------------------------------------------------------ */
+
+struct sim_tcp *sim_tcp_new(int *fd_out); /* connected */
+/* SYN_SENT; in after_ns connected (err 0) or refused. */
+struct sim_tcp *sim_tcp_connecting(int *fd_out, uint64_t after_ns, int err);
+struct sim_knobs *sim_knobs(struct sim_tcp *s);
+
+/* The next len bytes that go out are those of stream key from position pos. */
+void sim_expect(struct sim_tcp *s, uint64_t len, uint32_t key, uint64_t pos);
+void sim_unexpect(struct sim_tcp *s, uint64_t len); /* the last len of them */
+
+uint64_t sim_tcp_end(const struct sim_tcp *s);	/* bytes that the kernel accepted */
+uint64_t sim_peer_got(const struct sim_tcp *s); /* bytes that the peer read */
+bool sim_peer_saw_fin(const struct sim_tcp *s);
+bool sim_peer_saw_reset(const struct sim_tcp *s);
+unsigned sim_tcp_refs(const struct sim_tcp *s); /* pieces of memory that may still be read */
+uint32_t sim_tcp_next_number(const struct sim_tcp *s);
+int sim_tcp_lowat(const struct sim_tcp *s);
+uint64_t sim_tcp_unread(const struct sim_tcp *s); /* bytes in the receive queue */
+/* The peer takes and acknowledges up to `pos` of the stream, now. */
+void sim_peer_ack(struct sim_tcp *s, uint64_t pos);
+/* A silent peer takes nothing and acknowledges nothing. */
+void sim_peer_silence(struct sim_tcp *s, bool silent);
+/* Qdiscs let go of everything that they hold for s. */
+void sim_let_go(struct sim_tcp *s);
+
+enum sim_layout {
+	SIM_PAGES,    /* whole pages, then a partial one */
+	SIM_HEAD,     /* `head` bytes in the linear part, then as SIM_PAGES */
+	SIM_UNMAPPED, /* compound, shifted, linear or page cache: cannot be mapped */
+};
+
+/* One segment arrives: bytes of the stream sim_rx_key(s), in order. */
+void sim_peer_send(struct sim_tcp *s, size_t len, enum sim_layout layout, size_t head);
+/* It arrives, and poll says so although SO_RCVLOWAT is not reached. */
+void sim_peer_send_early(struct sim_tcp *s, size_t len);
+uint32_t sim_rx_key(const struct sim_tcp *s);
+void sim_peer_urgent(struct sim_tcp *s); /* one byte with the urgent mark */
+void sim_peer_fin(struct sim_tcp *s);
+void sim_peer_reset(struct sim_tcp *s);
+
+/* ---- the error queue -------------------------------------------------------------------------------- */
+
+void sim_note(struct sim_tcp *s, uint32_t lo, uint32_t hi, bool copied);
+void sim_note_timestamp(struct sim_tcp *s, size_t payload);
+void sim_note_icmp(struct sim_tcp *s, size_t payload);
+unsigned sim_notes(const struct sim_tcp *s); /* entries queued */
+
+/* ---- running tests ----------------------------------------------------------------------------------- */
+
+struct sim_case {
+	const char *name;
+	void (*run)(void);
+};
+
+/*
+ * Runs each case for `seeds` seeds, or for ZCS_SIM_SEEDS if that is set; with ZCS_SIM_SEED for that
+ * one; ZCS_SIM_CASE names one case; ZCS_SIM_TRACE=1 prints each system call.
+ */
+int sim_main(const struct sim_case *cases, size_t nr, unsigned seeds);
+
+#endif

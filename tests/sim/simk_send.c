@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * simk_send.c - sendmsg and sendfile
+ */
+#include "simk_int.h"
+
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+/* tcp_sendmsg before it looks at the data: 0, or why nothing can be sent. */
+static int may_not_send(struct sim_tcp *s)
+{
+	int err;
+
+	if (s->state == TCP_SYN_SENT)
+		return -EAGAIN;
+	if (s->err || s->wr_shut || (s->state != TCP_ESTABLISHED && s->state != TCP_CLOSE_WAIT)) {
+		err = ktcp_take_error(s);
+		return err ? err : -EPIPE;
+	}
+	return 0;
+}
+
+static bool charge_pages(struct zobj *obj, uint64_t size)
+{
+	uint64_t pages = (size >> 12) + 2;
+
+	if (sim.memlock != UINT64_MAX && sim.locked_pages + pages > sim.memlock >> 12)
+		return false;
+	sim.locked_pages += pages;
+	obj->pages += pages;
+	return true;
+}
+
+/* The object of the tail of the write queue, if this call may share it. */
+static struct zobj *shared_obj(struct sim_tcp *s, uint64_t size)
+{
+	struct zobj *obj = s->tail_obj;
+
+	if (!obj || s->sent == s->end || obj->id + obj->len != s->zckey ||
+	    obj->bytes + size > s->k.share_bytes || !sim_pct(s->k.share_pct))
+		return NULL;
+	return obj;
+}
+
+static struct zobj *new_obj(struct sim_tcp *s)
+{
+	struct zobj *obj;
+
+	if (s->optmem + SIM_OPT_SIZE > sim.optmem_max)
+		return NULL;
+	obj = calloc(1, sizeof(*obj));
+	obj->s = s;
+	obj->id = s->zckey;
+	s->optmem += SIM_OPT_SIZE;
+	return obj;
+}
+
+/* msg_zerocopy_realloc. Charged is the whole request; what is not accepted stays charged, too. */
+static struct zobj *obj_get(struct sim_tcp *s, uint64_t size)
+{
+	struct zobj *obj = shared_obj(s, size), *fresh = NULL;
+
+	if (!obj)
+		obj = fresh = new_obj(s);
+	if (!obj)
+		return NULL;
+	if (!charge_pages(obj, size)) {
+		if (fresh)
+			s->optmem -= SIM_OPT_SIZE;
+		free(fresh);
+		return NULL;
+	}
+	return obj;
+}
+
+/* Nothing was accepted: no number is taken. */
+static void obj_abort(struct sim_tcp *s, struct zobj *obj, uint64_t size)
+{
+	uint64_t pages = (size >> 12) + 2;
+
+	if (!obj)
+		return;
+	if (obj->len)
+		return; /* shared; its pages stay charged until it is complete */
+	sim.locked_pages -= pages;
+	s->optmem -= SIM_OPT_SIZE;
+	free(obj);
+}
+
+/* How much would be accepted now, of size. */
+static uint64_t room(struct sim_tcp *s, uint64_t size)
+{
+	uint64_t n, used = s->end - s->acked;
+
+	if (!ktx_writable(s))
+		return 0;
+	n = s->k.sndbuf - used;
+	if (n > size)
+		n = size;
+	if (sim_pct(s->k.again_pct) && used)
+		return 0;
+	if (n > 1 && sim_pct(s->k.partial_pct))
+		n = 1 + sim_rnd((uint32_t)n - 1);
+	return n;
+}
+
+/* The bytes of msg that can be read, at most n, as the kernel would take them. */
+static uint64_t readable(const struct msghdr *msg, uint64_t n)
+{
+	uint64_t at = 0;
+
+	for (size_t i = 0; i < msg->msg_iovlen && at < n; i++) {
+		size_t len = msg->msg_iov[i].iov_len, want = len < n - at ? len : n - at;
+		size_t ok = kmem_readable(msg->msg_iov[i].iov_base, want);
+
+		at += ok;
+		if (ok < want)
+			return at - at % 65536; /* a packet is taken whole or not */
+	}
+	return at;
+}
+
+static void add_refs(struct piece *p, const struct msghdr *msg)
+{
+	uint64_t left = p->len;
+
+	p->refs = calloc(msg->msg_iovlen, sizeof(*p->refs));
+	for (size_t i = 0; i < msg->msg_iovlen && left; i++) {
+		size_t len = msg->msg_iov[i].iov_len;
+
+		if (len > left)
+			len = left;
+		if (len)
+			p->refs[p->nr_refs++] = (struct ref){msg->msg_iov[i].iov_base, len, NULL};
+		left -= len;
+	}
+}
+
+static struct piece *piece_new(struct sim_tcp *s, uint64_t len)
+{
+	struct piece *p = calloc(1, sizeof(*p));
+
+	p->s = s;
+	p->pos = s->end;
+	p->len = len;
+	p->file = -1;
+	list_add_tail(&s->pieces, &p->list);
+	s->end += len;
+	return p;
+}
+
+static void set_hold(struct piece *p)
+{
+	struct sim_tcp *s = p->s;
+
+	p->hold = sim_pct(s->k.hold_pct);
+	p->hold_until = s->k.hold_ns ? sim.now + sim_rnd((uint32_t)s->k.hold_ns) : UINT64_MAX;
+}
+
+static void take(struct sim_tcp *s, const struct msghdr *msg, uint64_t n, struct zobj *obj)
+{
+	struct piece *p = piece_new(s, n);
+
+	add_refs(p, msg);
+	if (obj) {
+		p->obj = obj;
+		obj->refs++;
+		obj->len++;
+		obj->bytes += n;
+		s->zckey++;
+		s->tail_obj = obj;
+		set_hold(p);
+	} else {
+		kpiece_read(p, p->pos, p->pos + n, "copied");
+		p->nr_refs = 0;
+		s->tail_obj = NULL;
+	}
+}
+
+static void pushed(struct sim_tcp *s, int flags)
+{
+	if (flags & MSG_MORE || s->corked_opt) {
+		if (!s->corked)
+			s->cork_until = sim.now + 200 * SIM_MS;
+		s->corked = true;
+	} else {
+		s->corked = false;
+		s->pushed = s->end;
+	}
+	ktx_kick(s);
+}
+
+static ssize_t tcp_send(struct sim_tcp *s, const struct msghdr *msg, int flags, uint64_t size)
+{
+	bool flagged = (flags & MSG_ZEROCOPY) && s->zerocopy && size;
+	struct zobj *obj = NULL;
+	uint64_t n = 0, ok;
+	int err;
+
+	if (flagged && !(obj = obj_get(s, size)))
+		return -ENOBUFS;
+	err = may_not_send(s);
+	if (!err && size) {
+		n = room(s, size);
+		if (n < size)
+			s->nospace = true;
+		ok = readable(msg, n);
+		if (n && !ok)
+			err = -EFAULT;
+		else if (!n)
+			err = -EAGAIN;
+		n = ok;
+	}
+	if (err || !n) {
+		obj_abort(s, obj, size);
+		return err;
+	}
+	take(s, msg, n, obj);
+	pushed(s, flags);
+	return (ssize_t)n;
+}
+
+ssize_t sim_sys_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+	uint64_t size = 0;
+	struct sim_tcp *s;
+	ssize_t n;
+	int err;
+
+	sim_enter("sendmsg", fd);
+	sim.sendmsg_calls++;
+	s = ktcp_of(fd, &err);
+	if (!s)
+		return err;
+	if (msg->msg_iovlen > 1024)
+		return -EMSGSIZE;
+	if (!s->file->nonblock && !(flags & MSG_DONTWAIT))
+		sim_fail("a sendmsg that may block");
+	for (size_t i = 0; i < msg->msg_iovlen; i++)
+		size += msg->msg_iov[i].iov_len;
+	if (sim_pct(s->k.eintr_pct))
+		return -EINTR;
+	n = tcp_send(s, msg, flags, size);
+	sim_trace("  %zd of %llu%s%s, next number %u", n, (unsigned long long)size,
+		  flags & MSG_ZEROCOPY ? " zerocopy" : "", flags & MSG_MORE ? " more" : "",
+		  s->zckey);
+	return n;
+}
+
+ssize_t sim_sys_sendfile(int sock, int file, uint64_t *off, size_t len)
+{
+	struct sim_tcp *s;
+	struct piece *p;
+	char probe[4096];
+	uint64_t n, have = 0;
+	ssize_t got;
+	int err;
+
+	sim_enter("sendfile", sock);
+	s = ktcp_of(sock, &err);
+	if (!s)
+		return err;
+	err = may_not_send(s);
+	if (err)
+		return err;
+	n = room(s, len);
+	if (n < len)
+		s->nospace = true;
+	if (len && !n)
+		return -EAGAIN;
+	for (; have < n; have += (uint64_t)got) {
+		got = pread(file, probe, sizeof(probe), (off_t)(*off + have));
+		if (got < 0)
+			return -errno;
+		if (got == 0)
+			break;
+	}
+	if (have < n)
+		n = have;
+	sim_trace("  %llu of %zu from %llu", (unsigned long long)n, len,
+		  (unsigned long long)*off);
+	if (!n)
+		return 0;
+	p = piece_new(s, n);
+	p->file = dup(file);
+	p->file_off = *off;
+	s->tail_obj = NULL;
+	*off += n;
+	pushed(s, 0);
+	return (ssize_t)n;
+}
+
+uint64_t sim_tcp_end(const struct sim_tcp *s)
+{
+	return s->end;
+}
+
+uint64_t sim_peer_got(const struct sim_tcp *s)
+{
+	return s->delivered;
+}
+
+uint32_t sim_tcp_next_number(const struct sim_tcp *s)
+{
+	return s->zckey;
+}
