@@ -15,6 +15,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -68,13 +69,20 @@ static size_t copy_next(const struct msg *m, char *buf, size_t max)
 	return n;
 }
 
+int adopt_begin(struct zcs_conn *c)
+{
+	c->adoption = calloc(1, sizeof(*c->adoption));
+	return c->adoption ? 0 : -ENOMEM;
+}
+
 static bool may_hold(struct zcs_conn *c)
 {
+	struct adoption *a = c->adoption;
 	uint64_t now = ctx_now();
 
-	if (!c->adopt_ns || now - c->adopt_ns >= HOLD_AGAIN_NS)
-		c->adopt_ns = now;
-	return !c->closing && now - c->adopt_ns < HOLD_NS;
+	if (!a->held_ns || now - a->held_ns >= HOLD_AGAIN_NS)
+		a->held_ns = now;
+	return !c->no_lend && !c->closing && now - a->held_ns < HOLD_NS;
 }
 
 /*
@@ -82,18 +90,19 @@ static bool may_hold(struct zcs_conn *c)
  */
 ssize_t adopt_try(struct zcs_conn *c, struct msg *m)
 {
+	struct adoption *a = c->adoption;
 	struct msghdr mh = { .msg_iovlen = 1 };
 	struct iovec v;
 	ssize_t r;
 	char *buf;
 
-	c->adopt_held = false;
-	if (c->adopt != ADOPT_WAIT)
+	a->held = false;
+	if (a->probe)
 		return 0;
 	if (!is_quiet(c)) {
-		c->adopt_held = !c->no_lend && may_hold(c);
+		a->held = may_hold(c);
 		conn_set_timer(c);
-		return c->adopt_held ? -EINPROGRESS : 0;
+		return a->held ? -EINPROGRESS : 0;
 	}
 	buf = pool_alloc(&c->ctx->pool, ZCSI_PAGE, NULL, POOL_INTERNAL);
 	if (!buf)
@@ -106,48 +115,52 @@ ssize_t adopt_try(struct zcs_conn *c, struct msg *m)
 		pool_unref(&c->ctx->pool, buf);
 		return 0; /* the copying call that follows meets the error, if there is one */
 	}
-	c->q->probe = buf;
-	c->adopt = ADOPT_PROBE;
+	a->probe = buf;
 	tx_advance(c, r, false);
-	c->probe_end = c->stats.tx_bytes;
+	a->end = c->stats.tx_bytes;
 	return r;
 }
 
 /*
- * A foreign number can still turn up here, of pages that a card or a queueing discipline held on to.
- * The highest number that came once the probe is acknowledged is the probe's.
+ * A foreign number can still turn up here, of pages that a card or a queueing discipline held on
+ * to. The highest number that came once the probe is acknowledged is the probe's.
  */
 void adopt_note(struct zcs_conn *c, const struct errq_note *note)
 {
-	if (!c->adopt_seen || (int32_t)(note->hi - c->adopt_hi) > 0)
-		c->adopt_hi = note->hi;
-	c->adopt_seen = true;
+	struct adoption *a = c->adoption;
+
+	if (!a->seen || (int32_t)(note->hi - a->hi) > 0)
+		a->hi = note->hi;
+	a->seen = true;
 }
 
 void adopt_settle(struct zcs_conn *c)
 {
-	if (!c->adopt_seen || unacked(c) > c->stats.tx_bytes - c->probe_end)
+	struct adoption *a = c->adoption;
+
+	if (!a->seen || unacked(c) > c->stats.tx_bytes - a->end)
 		return;
-	if (!c->adopt_sure) {
-		c->adopt_sure = true;
+	if (!a->sure) {
+		a->sure = true;
 		wait_for_lock(c);
 		reap(c, UINT32_MAX); /* comes here again */
 		return;
 	}
-	ledger_rebase(&c->ledger, (uint64_t)c->adopt_hi + 1);
-	c->adopt = ADOPT_DONE;
-	pool_unref(&c->ctx->pool, c->q->probe);
-	c->q->probe = NULL;
-	tx_pop(c);
+	ledger_rebase(&c->ledger, (uint64_t)a->hi + 1);
+	pool_unref(&c->ctx->pool, a->probe);
+	free(a);
+	c->adoption = NULL;
 }
 
-/* The connection ends with the probe still out: its page is never used again. */
-void adopt_drop(struct zcs_conn *c)
+/* The connection ends. If the probe is still out its page is never used again. */
+void adopt_end(struct zcs_conn *c)
 {
-	if (!c->q || !c->q->probe)
-		return;
-	pool_condemn(&c->ctx->pool, c->q->probe);
-	pool_unref(&c->ctx->pool, c->q->probe);
-	c->q->probe = NULL;
-	tx_pop(c);
+	struct adoption *a = c->adoption;
+
+	if (a && a->probe) {
+		pool_condemn(&c->ctx->pool, a->probe);
+		pool_unref(&c->ctx->pool, a->probe);
+	}
+	free(a);
+	c->adoption = NULL;
 }

@@ -85,7 +85,7 @@ static void disconnect(struct zcs_conn *c)
 
 static void finish(struct zcs_conn *c)
 {
-	adopt_drop(c);
+	adopt_end(c);
 	if (c->cut && c->tcp) /* a reset, not a FIN behind half a message */
 		disconnect(c);
 	discard_input(c);
@@ -196,7 +196,7 @@ ZCS_EXPORT void zcs_conn_close(struct zcs_conn *c)
 		close_deadline(c);
 		return;
 	}
-	if (c->drain_ms != ZCS_UNLIMITED)
+	if (c->drain_ms != UINT32_MAX)
 		c->close_ns = ctx_now() + c->drain_ms * 1000000ull;
 	conn_set_timer(c);
 }

@@ -30,6 +30,12 @@ static uint64_t limit(uint64_t v, uint64_t old)
 	return !v ? old : v == ZCS_NONE ? 0 : v;
 }
 
+/* 49 days and more is for ever. */
+static uint32_t limit_ms(uint64_t v, uint32_t old)
+{
+	return (uint32_t)min_u64(limit(v, old), UINT32_MAX);
+}
+
 static void apply(struct zcs_conn *c, const struct zcs_conn_opts *o)
 {
 	c->user = o->user ? o->user : c->user;
@@ -40,10 +46,10 @@ static void apply(struct zcs_conn *c, const struct zcs_conn_opts *o)
 	}
 	c->writable_at = limit(o->writable_at, c->writable_at);
 	c->borrowed_max = limit(o->borrowed_max, c->borrowed_max);
-	c->loan_age_ms = limit(o->loan_age_ms, c->loan_age_ms);
-	if (c->loan_age_ms > UINT64_MAX / MS / 2)
+	c->drain_ms = limit_ms(o->drain_ms, c->drain_ms);
+	c->loan_age_ms = limit_ms(o->loan_age_ms, c->loan_age_ms);
+	if (c->loan_age_ms == UINT32_MAX)
 		c->loan_age_ms = 0;
-	c->drain_ms = min_u64(limit(o->drain_ms, c->drain_ms), UINT64_MAX / MS / 2);
 	c->send_way = o->send_way ? o->send_way : c->send_way;
 	c->recv_way = o->recv_way ? o->recv_way : c->recv_way;
 	c->trust = o->trust ? o->trust : c->trust;
@@ -76,17 +82,16 @@ static void set_defaults(struct zcs_conn *c)
  * Where the numbers of flagged sends stand: prior_sends of zcs_conn_opts. Unknown, on a socket that
  * has SO_ZEROCOPY or has sent anything (the option may be off again), is to be found out.
  */
-static void start_numbers(struct zcs_conn *c, const struct zcs_conn_opts *o, bool used)
+static int start_numbers(struct zcs_conn *c, const struct zcs_conn_opts *o,
+			 const struct probe_socket *s)
 {
-	uint64_t first = limit(o->prior_sends, 0);
-
-	ledger_init(&c->ledger, first);
-	if (used && !o->prior_sends)
-		c->adopt = ADOPT_WAIT;
+	ledger_init(&c->ledger, limit(o->prior_sends, 0));
+	if (!s->tcp || o->prior_sends || !(s->zerocopy_on || s->has_sent))
+		return 0;
+	return adopt_begin(c);
 }
 
-static void learn_socket(struct zcs_conn *c, const struct zcs_conn_opts *o,
-			 const struct probe_socket *s)
+static void learn_socket(struct zcs_conn *c, const struct probe_socket *s)
 {
 	int on = 1;
 
@@ -94,7 +99,6 @@ static void learn_socket(struct zcs_conn *c, const struct zcs_conn_opts *o,
 	c->inet = s->family == AF_INET || s->family == AF_INET6;
 	c->peer = s->peer;
 	c->connecting = s->state == TCP_SYN_SENT;
-	start_numbers(c, o, s->zerocopy_on || s->has_sent);
 	if (s->ulp)
 		c->no_lend = c->no_map = ZCS_R_ULP;
 	else if (!s->tcp) {
@@ -129,7 +133,11 @@ static struct zcs_conn *conn_new(struct zcs_ctx *ctx, int fd, const struct zcs_c
 	set_defaults(c);
 	apply(c, o);
 	c->poll_self = o->poll_self;
-	learn_socket(c, o, s);
+	if (start_numbers(c, o, s) < 0) {
+		free(c);
+		return NULL;
+	}
+	learn_socket(c, s);
 	return c;
 }
 
@@ -152,6 +160,7 @@ ZCS_EXPORT int zcs_conn_open(struct zcs_ctx *ctx, int fd, const struct zcs_conn_
 		return -ENOMEM;
 	r = c->poll_self ? 0 : conn_poll_on(c);
 	if (r < 0) {
+		adopt_end(c);
 		ledger_fini(&c->ledger);
 		free(c);
 		return r;
@@ -194,9 +203,14 @@ void conn_schedule(struct zcs_conn *c)
 
 struct policy_path *conn_path(struct zcs_conn *c)
 {
-	if (!c->path || c->path->key != c->peer)
-		c->path = policy_path(&c->ctx->policy, c->peer, ctx_now());
-	return c->path;
+	struct policy *policy = &c->ctx->policy;
+	struct policy_path *path = &policy->paths[c->path];
+
+	if (path->key != c->peer) {
+		path = policy_path(policy, c->peer, ctx_now());
+		c->path = (uint8_t)(path - policy->paths);
+	}
+	return path;
 }
 
 enum probe_route conn_route(struct zcs_conn *c)
@@ -311,7 +325,7 @@ void conn_fail(struct zcs_conn *c, int error)
 	if (c->error)
 		return;
 	c->error = error;
-	c->connecting = c->adopt_held = false;
+	c->connecting = false;
 	if (!c->closing)
 		event_raise(c, ZCS_EV_ERROR);
 	event_drop(c, ZCS_EV_WRITABLE);
@@ -320,6 +334,12 @@ void conn_fail(struct zcs_conn *c, int error)
 	/* Data that came before the error can still be read, and then the error itself. */
 	c->rx_maybe = true;
 	rx_ready(c, EPOLLIN);
+}
+
+/* Sending waits for a quiet line: adopt.c. */
+static bool is_held(const struct zcs_conn *c)
+{
+	return c->adoption && c->adoption->held && !c->error;
 }
 
 static uint64_t oldest_loan(const struct zcs_conn *c)
@@ -338,7 +358,7 @@ void conn_set_timer(struct zcs_conn *c)
 
 		at = at ? min_u64(at, age) : age;
 	}
-	if (c->closing || c->adopt_held || (c->q && c->q->files)) {
+	if (c->closing || is_held(c) || (c->q && c->q->files)) {
 		uint64_t look = ctx_now() + (c->closing ? LOOK_CLOSE_NS : LOOK_NS);
 
 		if (c->wake_ns && c->wake_ns < look)
@@ -361,7 +381,7 @@ void conn_timer(struct zcs_conn *c, uint64_t now_ns)
 	}
 	if (c->loan_age_ms && oldest && now_ns >= oldest + c->loan_age_ms * MS)
 		conn_fail(c, -ETIMEDOUT);
-	if (c->adopt_held)
+	if (is_held(c))
 		conn_push(c);
 	file_acked(c);
 	conn_set_timer(c);
@@ -374,6 +394,7 @@ void conn_timer(struct zcs_conn *c, uint64_t now_ns)
 void conn_free(struct zcs_conn *c)
 {
 	list_del(&c->all);
+	adopt_end(c);
 	ledger_fini(&c->ledger);
 	free(c);
 }
@@ -382,13 +403,11 @@ ZCS_EXPORT int zcs_conn_detach(struct zcs_conn *c, uint64_t *prior_out)
 {
 	int fd = c->fd;
 
-	if (c->closing || c->q || c->nr_spans || c->events || c->nr_events ||
-	    ledger_out(&c->ledger))
+	if (c->closing || c->q || c->nr_spans || (c->adoption && c->adoption->probe) || c->events ||
+	    c->nr_events || ledger_out(&c->ledger))
 		return -EBUSY;
 	if (prior_out)
-		*prior_out = c->adopt != ADOPT_DONE ? 0
-			     : c->ledger.next	    ? c->ledger.next
-						    : ZCS_NONE;
+		*prior_out = c->adoption ? 0 : c->ledger.next ? c->ledger.next : ZCS_NONE;
 	if (c->polled)
 		zcsi_sys->epoll_ctl(c->ctx->ep, EPOLL_CTL_DEL, fd, NULL);
 	if (c->was_blocking)

@@ -18,10 +18,15 @@
 #include "txq.h"
 #include "zcsock.h"
 
-enum adopt {
-	ADOPT_DONE,  /* numbers are known */
-	ADOPT_WAIT,  /* foreign sends may be out: copy until the line is quiet */
-	ADOPT_PROBE, /* one flagged send of the library's own memory is out, alone */
+/* A descriptor with a past: adopt.c. Made only for those, and gone when the numbers are known. */
+struct adoption {
+	uint64_t held_ns; /* when sending was last held for a quiet line */
+	void *probe;  /* the library's memory that is out, alone; NULL: the line is not quiet yet */
+	uint64_t end; /* the stream position behind the probe */
+	uint32_t hi;  /* the highest number notified since ... */
+	bool seen;    /* ... if there was one */
+	bool sure;    /* the probe is acknowledged: no older number is still to come */
+	bool held;    /* sending waits a moment for the line to become quiet */
 };
 
 struct conn_stats {
@@ -43,7 +48,6 @@ struct zcs_conn {
 
 	/* What it is and where it stands. */
 	uint8_t send_way, recv_way, trust; /* of zcs_conn_opts */
-	uint8_t adopt;			   /* enum adopt */
 	uint8_t tx_reason, rx_reason; /* enum zcs_reason: why the last copied byte was copied */
 	uint8_t no_lend; /* enum zcs_reason: why nothing is ever lent; ZCS_R_NONE: it may be */
 	uint8_t no_map;	 /* the same for mapping */
@@ -58,10 +62,7 @@ struct zcs_conn {
 	bool nonblock_set : 1; /* O_NONBLOCK was set for sendfile ... */
 	bool was_blocking : 1; /* ... and was not before: put back at detach */
 	bool blocked : 1;      /* the kernel said -EAGAIN: wait for EPOLLOUT */
-	bool adopt_seen : 1;   /* adopt_hi is a number */
-	bool adopt_sure : 1;   /* the probe is acknowledged: no older number is still to come */
 	bool cut : 1;	       /* not all that was accepted was sent: the end must not look clean */
-	bool adopt_held : 1;   /* sending waits a moment for the line to become quiet */
 	bool held : 1;	       /* ZCS_MORE: nothing behind q->hold is sent yet */
 	bool shut_wanted : 1;
 	bool shut_done : 1;
@@ -73,23 +74,21 @@ struct zcs_conn {
 	bool rx_urgent : 1; /* there was urgent data: mapping could cross its mark */
 
 	/* Send side. */
-	struct txq *q; /* NULL: nothing queued or lent */
+	struct txq *q;		   /* NULL: nothing queued or lent */
+	struct adoption *adoption; /* NULL: the numbers are known */
 	struct ledger ledger;
 	uint64_t peer; /* key of its path */
-	struct policy_path *path;
 	uint64_t lent, lent_max, writable_at;
-	uint64_t wanted; /* bytes of the send that was refused last */
-	uint64_t loan_age_ms, drain_ms;
-	uint64_t close_ns;  /* deadline of close, 0: none */
-	uint64_t wake_ns;   /* when the timer looks at it, 0: never */
-	uint64_t pause_ns;  /* ENOBUFS: lend nothing before this time */
-	uint64_t adopt_ns;  /* when sending was last held for adoption */
-	uint32_t flag_cap;  /* bytes per flagged call */
-	uint16_t unreaped;  /* flagged calls since the queue was last read */
-	uint16_t pauses;    /* in a row */
-	uint16_t cap_good;  /* flagged calls since flag_cap was last halved or doubled */
-	uint32_t adopt_hi;  /* the highest number notified since the probe ... */
-	uint64_t probe_end; /* ... and the stream position behind it */
+	uint64_t wanted;		/* bytes of the send that was refused last */
+	uint32_t loan_age_ms, drain_ms; /* 0: no limit; do not drain. UINT32_MAX: for ever */
+	uint64_t close_ns;		/* deadline of close, 0: none */
+	uint64_t wake_ns;		/* when the timer looks at it, 0: never */
+	uint64_t pause_ns;		/* ENOBUFS: lend nothing before this time */
+	uint8_t path;			/* index of its path, if that is still its */
+	uint32_t flag_cap;		/* bytes per flagged call */
+	uint16_t unreaped;		/* flagged calls since the queue was last read */
+	uint16_t pauses;		/* in a row */
+	uint16_t cap_good; /* flagged calls since flag_cap was last halved or doubled */
 
 	/* Receive side. */
 	uint64_t borrowed, borrowed_max;
@@ -137,10 +136,11 @@ void msg_condemn(struct zcs_conn *c, struct msg *m); /* the kernel may read it f
 int reap(struct zcs_conn *c, unsigned max); /* reads the error queue; messages read */
 
 /* adopt.c */
+int adopt_begin(struct zcs_conn *c);
 ssize_t adopt_try(struct zcs_conn *c, struct msg *m); /* -EINPROGRESS: hold */
 void adopt_note(struct zcs_conn *c, const struct errq_note *note);
 void adopt_settle(struct zcs_conn *c);
-void adopt_drop(struct zcs_conn *c);
+void adopt_end(struct zcs_conn *c);
 
 /* file.c */
 ssize_t file_push(struct zcs_conn *c, struct msg *m);

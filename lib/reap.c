@@ -48,12 +48,12 @@ static void take(struct zcs_conn *c, const struct msghdr *mh, size_t payload_len
 	switch (note.kind) {
 	case ERRQ_ZEROCOPY:
 		c->stats.tx_notifications++;
-		if (c->adopt == ADOPT_WAIT)
-			foreign(c, mh, payload_len);
-		else if (c->adopt == ADOPT_PROBE)
+		if (!c->adoption)
+			notified(c, &note);
+		else if (c->adoption->probe)
 			adopt_note(c, &note);
 		else
-			notified(c, &note);
+			foreign(c, mh, payload_len);
 		break;
 	case ERRQ_TRUNCATED:
 		distrust(c);
@@ -95,7 +95,7 @@ int reap(struct zcs_conn *c, unsigned max)
 		take(c, &mh, r);
 		n++;
 	}
-	if (c->adopt == ADOPT_PROBE)
+	if (c->adoption)
 		adopt_settle(c);
 	return n;
 }

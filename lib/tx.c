@@ -359,7 +359,7 @@ static ssize_t push_one(struct zcs_conn *c)
 
 	if (m->kind == M_FILE)
 		return file_push(c, m);
-	if (m->lend && c->adopt != ADOPT_DONE) {
+	if (m->lend && c->adoption) {
 		c->tx_reason = ZCS_R_ADOPTING;
 		r = adopt_try(c, m);
 		return r ? r : push_copied(c, true);

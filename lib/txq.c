@@ -49,7 +49,7 @@ void txq_put(struct zcs_conn *c)
 {
 	struct txq *q = c->q;
 
-	if (!q || q->head != q->tail || q->probe)
+	if (!q || q->head != q->tail)
 		return;
 	c->q = NULL;
 	c->held = false;

@@ -65,7 +65,6 @@ struct txq {
 	uint32_t head, cursor, tail; /* free running */
 	uint32_t hold;		     /* first message held back by ZCS_MORE, if conn->held */
 	uint32_t files;		     /* sent and not acknowledged */
-	void *probe;		     /* adoption: the library's memory in flight */
 };
 
 /* The queue of a connection, made when it has none; NULL: no memory. */
