@@ -20,6 +20,12 @@ readme() {
 	done
 }
 
+# What a reader copies must compile.
+example() {
+	sed -n '/^```c$/,/^```$/{/^```/d;p}' README.md |
+		cc -std=gnu11 -Wall -Wextra -Werror -Iinclude -fsyntax-only -x c -
+}
+
 # `lib/tx.c` in a document is a file of the tree
 paths() {
 	local dirs='\.ci|bench|cli|docs|examples|include|lab|lib|promises|tests|tools'
@@ -31,4 +37,4 @@ paths() {
 	true # no path at all is fine
 }
 
-verdict promises readme paths
+verdict promises readme example paths
