@@ -131,25 +131,20 @@ int dest_begin(struct dest *dest, const struct dest_dir *dir, const char *name, 
 	return r;
 }
 
-int dest_write(struct dest *dest, struct iovec *iov, int nr)
+int dest_write(struct dest *dest, const void *bytes, size_t len)
 {
-	while (nr > 0) {
-		ssize_t n = writev(dest->fd, iov, nr);
+	const char *at = bytes;
+
+	while (len > 0) {
+		ssize_t n = write(dest->fd, at, len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return -errno;
 		dest->size += (uint64_t)n;
-		while (nr > 0 && (size_t)n >= iov->iov_len) {
-			n -= (ssize_t)iov->iov_len;
-			iov++;
-			nr--;
-		}
-		if (nr > 0) {
-			iov->iov_base = (char *)iov->iov_base + n;
-			iov->iov_len -= (size_t)n;
-		}
+		at += n;
+		len -= (size_t)n;
 	}
 	return 0;
 }

@@ -14,7 +14,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include <sys/uio.h>
 
 struct dest_dir {
 	int fd;
@@ -40,8 +39,8 @@ void dest_dir_close(struct dest_dir *dir);
  * regular file), -ENOSPC, ... Nothing is left behind on failure.
  */
 int dest_begin(struct dest *dest, const struct dest_dir *dir, const char *name, uint64_t size);
-/* All of it, at the end of the file; iov is used up. */
-int dest_write(struct dest *dest, struct iovec *iov, int nr);
+/* All of it, at the end of the file. */
+int dest_write(struct dest *dest, const void *bytes, size_t len);
 /* Slow, may be called on another thread. */
 int dest_sync(struct dest *dest);
 /* After dest_sync. */

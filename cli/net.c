@@ -107,7 +107,7 @@ static int listen_on(const struct sockaddr *addr, socklen_t len)
 	if (addr->sa_family == AF_INET6)
 		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (bind(fd, addr, len) < 0 || listen(fd, 64) < 0) {
+	if (bind(fd, addr, len) < 0 || listen(fd, SOMAXCONN) < 0) {
 		r = -errno;
 		close(fd);
 		return r;

@@ -236,8 +236,10 @@ struct zcs_conn_opts {
 /*
  * Takes a connected or connecting stream socket. TCP lends and maps; kernel TLS, MPTCP, VSOCK and
  * UNIX stream sockets are known, and copy. The descriptor is the library's until CLOSED or detach;
- * on failure it stays yours. opts may be NULL. -EBADF, -ENOTSOCK, -ENOTCONN, -EINVAL (listening),
- * -EOPNOTSUPP (not a stream), -E2BIG, -ENOMEM.
+ * on failure it stays yours. opts may be NULL.
+ * -EBADF, -ENOTSOCK, -ENOTCONN, -EINVAL (listening),
+ * -EOPNOTSUPP (not a stream), -EEXIST (already open here), -E2BIG, -ENOMEM; of a connection that is
+ * broken already, what broke it: -ECONNRESET ...
  */
 ZCS_MUST int zcs_conn_open(struct zcs_ctx *ctx, int fd, const struct zcs_conn_opts *opts,
 			   struct zcs_conn **conn_out);

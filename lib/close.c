@@ -32,8 +32,12 @@ static void discard_input(struct zcs_conn *c)
 		return;
 	for (int i = 0; i < DISCARD_CALLS; i++) {
 		struct msghdr mh = { .msg_iov = &v, .msg_iovlen = 1 };
+		ssize_t r;
 
-		if (zcsi_sys->recvmsg(c->fd, &mh, (c->tcp ? MSG_TRUNC : 0) | MSG_DONTWAIT) <= 0)
+		r = zcsi_sys->recvmsg(c->fd, &mh, (c->tcp ? MSG_TRUNC : 0) | MSG_DONTWAIT);
+		if (r < 0 && r != -EAGAIN)
+			conn_fail(c, (int)r); /* told once: nobody else would learn of it */
+		if (r <= 0)
 			return;
 	}
 	if (!c->closed)

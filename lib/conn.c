@@ -224,6 +224,14 @@ enum probe_route conn_route(struct zcs_conn *c)
 	return c->route;
 }
 
+/* The route is looked up once: the words are for people, and the kernel's answer costs. */
+enum zcs_reason conn_why_copied(struct zcs_conn *c)
+{
+	if (!c->route_ms)
+		conn_route(c);
+	return c->route == PROBE_ROUTE_LOCAL ? ZCS_R_LOCAL_DELIVERY : ZCS_R_KERNEL_COPIES;
+}
+
 static int socket_error(struct zcs_conn *c)
 {
 	int err = 0;

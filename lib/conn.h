@@ -2,7 +2,7 @@
 /*
  * conn.h - a connection, and how its parts call each other
  *
- *	send:	 conn.c zcs_conn_send -> tx.c tx_push -> sys -> ledger
+ *	send:	 send.c zcs_conn_send -> tx.c tx_push -> sys -> ledger
  *	reap:	 ctx.c -> conn.c conn_work -> reap.c -> errq, ledger -> tx.c tx_release -> event
  *	receive: rx.c zcs_conn_recv -> window, sys
  *	end:	 close.c
@@ -69,9 +69,10 @@ struct zcs_conn {
 	bool rx_maybe : 1; /* a read may find something */
 	bool rx_told : 1;  /* READABLE was raised and the caller has not read to -EAGAIN */
 	bool rx_eof : 1;
-	bool rx_hup : 1;    /* the peer's FIN is known: a short read is not the end of it */
-	bool rx_oob : 1;    /* urgent data was announced and not fetched yet */
-	bool rx_urgent : 1; /* there was urgent data: mapping could cross its mark */
+	bool rx_hup : 1;     /* the peer's FIN is known: a short read is not the end of it */
+	bool rx_oob : 1;     /* urgent data was announced and not fetched yet */
+	bool rx_aligned : 1; /* rx_pos is known: the last mapping started a page */
+	bool rx_urgent : 1;  /* there was urgent data: mapping could cross its mark */
 
 	/* Send side. */
 	struct txq *q;		   /* NULL: nothing queued or lent */
@@ -98,6 +99,7 @@ struct zcs_conn {
 	uint32_t rx_skip;   /* recv_skip_hint: bytes to copy before mapping can go on */
 	uint32_t lowat;	    /* SO_RCVLOWAT as set last */
 	uint32_t route_ms;  /* when the route was last looked at */
+	uint32_t rx_pos;    /* bytes since the stream last stood at the start of a page */
 	struct policy_rx policy_rx;
 
 	struct conn_stats stats;
@@ -111,8 +113,9 @@ void conn_timer(struct zcs_conn *c, uint64_t now_ns);
 void conn_set_timer(struct zcs_conn *c);
 void conn_free(struct zcs_conn *c);
 struct policy_path *conn_path(struct zcs_conn *c);
-enum probe_route conn_route(struct zcs_conn *c); /* as of at most a second ago */
-int conn_poll_on(struct zcs_conn *c);		 /* registers with the context's epoll */
+enum zcs_reason conn_why_copied(struct zcs_conn *c); /* the kernel says that it copied */
+enum probe_route conn_route(struct zcs_conn *c);     /* as of at most a second ago */
+int conn_poll_on(struct zcs_conn *c);		     /* registers with the context's epoll */
 
 /* tx.c */
 #define TX_FLAG_CAP (512u << 10) /* bytes per flagged call: all of it is charged as locked */

@@ -38,6 +38,8 @@ static void notified(struct zcs_conn *c, const struct errq_note *note)
 	if (!s.fresh)
 		return;
 	policy_notified(conn_path(c), s.fresh, note->copied, ctx_now());
+	if (note->copied)
+		c->tx_reason = conn_why_copied(c);
 	tx_settled(c, s.lo, s.hi, note->copied);
 }
 

@@ -127,8 +127,12 @@ static void add_span(struct rx *rx, char *base, size_t len, uint32_t flags)
 	rx->max -= min_u64(len, rx->max);
 	c->expect -= min_u64(len, c->expect);
 	c->stats.rx_bytes += len;
-	if (flags & ZCS_SPAN_MAPPED)
+	c->rx_pos += len;
+	if (flags & ZCS_SPAN_MAPPED) {
 		c->stats.rx_bytes_mapped += len;
+		c->rx_pos = 0;
+		c->rx_aligned = true;
+	}
 }
 
 /* The time stamp among control messages, software or hardware, whichever the socket asked for. */
@@ -193,7 +197,7 @@ static int at_end(struct zcs_conn *c, ssize_t r)
 /* A short read means that the queue is empty: the next arrival is a new edge. */
 static void note_short_read(struct zcs_conn *c, size_t asked, size_t got)
 {
-	if (got < asked && !c->rx_hup && !c->rx_urgent && !c->error)
+	if (c->tcp && got < asked && !c->rx_hup && !c->rx_urgent && !c->error)
 		c->rx_maybe = false;
 }
 
@@ -366,6 +370,21 @@ static void take_mapped(struct rx *rx, struct map_call *m)
 }
 
 /*
+ * recv_skip_hint reaches to the end of the packet when the next byte lies inside a page, although to
+ * read to the end of that page is enough. Where that did not help, what we think is wrong.
+ */
+static uint32_t to_skip(struct zcs_conn *c, const struct map_call *m)
+{
+	uint32_t inside = c->rx_pos % ZCSI_PAGE;
+
+	if (!inside && !m->z.length)
+		c->rx_aligned = false;
+	if (!inside || !c->rx_aligned)
+		return m->z.recv_skip_hint;
+	return min_u64(m->z.recv_skip_hint, ZCSI_PAGE - inside);
+}
+
+/*
  * What comes after the call. The error is told once, and taken from the socket (guard 13): recv
  * would report a clean end of stream from then on.
  */
@@ -376,7 +395,7 @@ static void note_state(struct rx *rx, struct map_call *m)
 
 	if (has_err && m->z.err && GUARD(13))
 		conn_fail(c, m->z.err < 0 ? m->z.err : -m->z.err);
-	c->rx_skip = m->z.recv_skip_hint;
+	c->rx_skip = to_skip(c, m);
 	/* inq counts a FIN as one: only 0 says that nothing is there. */
 	if (has_err && !m->z.inq && rx->got && !c->rx_hup && !c->error)
 		c->rx_maybe = false;

@@ -68,14 +68,6 @@ static int refuse_for_now(struct zcs_conn *c, uint64_t len)
 
 /* ---- copy or lend --------------------------------------------------------------------------- */
 
-/* The route is looked up once: the words are for people, and the kernel's answer costs. */
-static enum zcs_reason kernel_copies(struct zcs_conn *c)
-{
-	if (!c->route_ms)
-		conn_route(c);
-	return c->route == PROBE_ROUTE_LOCAL ? ZCS_R_LOCAL_DELIVERY : ZCS_R_KERNEL_COPIES;
-}
-
 static bool choose(struct zcs_conn *c, uint32_t flags, uint64_t len, uint64_t now)
 {
 	enum zcs_reason why = ZCS_R_PINNED;
@@ -90,7 +82,7 @@ static bool choose(struct zcs_conn *c, uint32_t flags, uint64_t len, uint64_t no
 
 			if (p == POLICY_FLAG)
 				return true;
-			why = p == POLICY_SMALL ? ZCS_R_SMALL : kernel_copies(c);
+			why = p == POLICY_SMALL ? ZCS_R_SMALL : conn_why_copied(c);
 		}
 	}
 	c->tx_reason = why;

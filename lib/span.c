@@ -30,6 +30,14 @@ static const char *span_start(const struct zcs_ctx *ctx, const struct zcs_span *
 	return ctx->window.base + (s->priv[1] >> 32) * ZCSI_PAGE;
 }
 
+/* Copied: the byte it was handed out at; narrowed to nothing its base may be a neighbour's. */
+static const char *copy_start(const struct zcs_span *s)
+{
+	const char *base = s->base;
+
+	return base - (uint32_t)((uint32_t)(uintptr_t)base - (uint32_t)(s->priv[1] >> 32));
+}
+
 bool span_is_of(const struct zcs_ctx *ctx, const struct zcs_span *s)
 {
 	return s->priv[0] && span_conn(s)->ctx == ctx;
@@ -45,6 +53,8 @@ void span_fill(struct zcs_conn *c, struct zcs_span *s, char *base, size_t len, u
 	c->nr_spans++;
 	if (flags & ZCS_SPAN_MAPPED)
 		s->priv[1] |= (uint64_t)(base - c->ctx->window.base) / ZCSI_PAGE << 32;
+	else
+		s->priv[1] |= (uint64_t)(uintptr_t)base << 32;
 }
 
 static void uncharge(struct zcs_ctx *ctx, struct zcs_conn *c, uint64_t charge)
@@ -73,11 +83,11 @@ void span_unstall(struct zcs_ctx *ctx)
 static bool give_memory(struct zcs_ctx *ctx, const struct zcs_span *s)
 {
 	if (s->flags & ZCS_SPAN_MAPPED)
-		return window_owns(&ctx->window, s->base) &&
+		return window_owns(&ctx->window, span_start(ctx, s)) &&
 		       window_release(&ctx->window, span_start(ctx, s), span_charge(s));
-	if (!pool_owns(&ctx->pool, s->base, s->len))
+	if (!pool_owns(&ctx->pool, copy_start(s), span_charge(s)))
 		return false;
-	chunk_give(ctx, &ctx->rx, s->base);
+	chunk_give(ctx, &ctx->rx, copy_start(s));
 	return true;
 }
 
