@@ -286,7 +286,7 @@ struct zcs_msg {
  * -EPIPE, -ECONNRESET ...: the connection is gone; nothing was taken.
  * -EFAULT: iov names memory that is not there; nothing was taken. Found at once if the kernel was
  *    asked at once; later it breaks the connection (ZCS_COPY: a segmentation fault, as any copy).
- * -EINVAL (flags, head_len, a length sum over SSIZE_MAX, ZCS_GIVE of what is not a buffer of yours),
+ * -EINVAL (flags that are unknown or exclude each other, head_len, a length sum over SSIZE_MAX, ZCS_GIVE of what is not a buffer of yours),
  * -ENOMEM: nothing was taken.
  */
 ZCS_MUST int zcs_conn_send(struct zcs_conn *conn, const struct zcs_msg *msg);

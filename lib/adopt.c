@@ -25,6 +25,7 @@
 
 #define HOLD_NS	      (100ull * 1000000)
 #define HOLD_AGAIN_NS (5000ull * 1000000)
+#define SETTLE_NS     (250ull * 1000000)
 
 static uint64_t unacked(struct zcs_conn *c)
 {
@@ -97,8 +98,10 @@ ssize_t adopt_try(struct zcs_conn *c, struct msg *m)
 	char *buf;
 
 	a->held = false;
-	if (a->probe)
+	if (a->probe) {
+		adopt_settle(c);
 		return 0;
+	}
 	if (!is_quiet(c)) {
 		a->held = may_hold(c);
 		conn_set_timer(c);
@@ -123,7 +126,8 @@ ssize_t adopt_try(struct zcs_conn *c, struct msg *m)
 
 /*
  * A foreign number can still turn up here, of pages that a card or a queueing discipline held on
- * to. The highest number that came once the probe is acknowledged is the probe's.
+ * to. So the probe's is the highest one that came, once the probe is acknowledged and for a while no
+ * other followed.
  */
 void adopt_note(struct zcs_conn *c, const struct errq_note *note)
 {
@@ -132,13 +136,15 @@ void adopt_note(struct zcs_conn *c, const struct errq_note *note)
 	if (!a->seen || (int32_t)(note->hi - a->hi) > 0)
 		a->hi = note->hi;
 	a->seen = true;
+	a->seen_ns = ctx_now();
 }
 
 void adopt_settle(struct zcs_conn *c)
 {
 	struct adoption *a = c->adoption;
 
-	if (!a->seen || unacked(c) > c->stats.tx_bytes - a->end)
+	if (!a->seen || ctx_now() - a->seen_ns < SETTLE_NS ||
+	    unacked(c) > c->stats.tx_bytes - a->end)
 		return;
 	if (!a->sure) {
 		a->sure = true;

@@ -149,10 +149,10 @@ void close_abort(struct zcs_conn *c, int status)
 	if (c->closed)
 		return;
 	c->closing = true;
+	conn_fail(c, status);
 	if (c->tcp)
 		disconnect(c);
 	reap(c, UINT32_MAX);
-	conn_fail(c, status);
 	tx_condemn(c);
 	finish(c);
 }

@@ -260,6 +260,14 @@ static void connected(struct zcs_conn *c, uint32_t revents)
 	event_raise(c, ZCS_EV_OPEN);
 }
 
+static void note_error(struct zcs_conn *c)
+{
+	int err = socket_error(c);
+
+	if (err)
+		conn_fail(c, err);
+}
+
 /*
  * EPOLLERR mostly means notifications. The socket's error is asked for only when there were none,
  * or the connection hung up: reading SO_ERROR takes the error away from recv, so it is kept in
@@ -267,13 +275,11 @@ static void connected(struct zcs_conn *c, uint32_t revents)
  */
 static void work_errors(struct zcs_conn *c, uint32_t revents)
 {
-	int n = reap(c, UINT32_MAX), err;
-
-	if (n && !(revents & EPOLLHUP))
-		return;
-	err = socket_error(c);
-	if (err)
-		conn_fail(c, err);
+	/* Before the notifications that a reset brings: RELEASED carries the error. */
+	if (revents & EPOLLHUP)
+		note_error(c);
+	if (!reap(c, UINT32_MAX) && !(revents & EPOLLHUP))
+		note_error(c);
 }
 
 static void conn_push(struct zcs_conn *c)

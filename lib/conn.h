@@ -25,8 +25,9 @@ struct adoption {
 	uint64_t end; /* the stream position behind the probe */
 	uint32_t hi;  /* the highest number notified since ... */
 	bool seen;    /* ... if there was one */
-	bool sure;    /* the probe is acknowledged: no older number is still to come */
-	bool held;    /* sending waits a moment for the line to become quiet */
+	uint64_t seen_ns; /* the last one */
+	bool sure;	  /* the probe is acknowledged: no older number is still to come */
+	bool held;	  /* sending waits a moment for the line to become quiet */
 };
 
 struct conn_stats {
@@ -137,6 +138,7 @@ void msg_condemn(struct zcs_conn *c, struct msg *m); /* the kernel may read it f
 
 /* reap.c */
 int reap(struct zcs_conn *c, unsigned max); /* reads the error queue; messages read */
+void reap_some(struct zcs_conn *c);	    /* now and then, while sending */
 
 /* adopt.c */
 int adopt_begin(struct zcs_conn *c);

@@ -288,6 +288,17 @@ struct map_call {
 	struct tcp_zerocopy_receive z;
 };
 
+/*
+ * recv_skip_hint reaches to the end of the packet when the next byte lies inside a page, although to
+ * copy to the end of that page is enough. Where the position is not known: no limit.
+ */
+static uint32_t to_page_end(const struct zcs_conn *c)
+{
+	uint32_t inside = c->rx_pos % ZCSI_PAGE;
+
+	return c->rx_aligned && inside ? ZCSI_PAGE - inside : UINT32_MAX;
+}
+
 /* false: not now, copy. */
 static bool prepare(struct rx *rx, struct map_call *m)
 {
@@ -310,7 +321,7 @@ static bool prepare(struct rx *rx, struct map_call *m)
 		return true;
 	/* Mapped and copied bytes together must stay within what may be read. */
 	m->copybuf_len = c->recv_way == ZCS_WAY_ZEROCOPY ? ZCSI_PAGE - 1 : policy_crossover();
-	m->copybuf_len = min_u64(m->copybuf_len, room / 2);
+	m->copybuf_len = min_u64(m->copybuf_len, min_u64(room / 2, to_page_end(c)));
 	if (m->len + m->copybuf_len > room)
 		m->len = (room - m->copybuf_len) & ~(uint64_t)(ZCSI_PAGE - 1);
 	m->copybuf = chunk_room(c->ctx, &c->ctx->rx, RX_CHUNK, m->copybuf_len, &copy_room);
@@ -369,19 +380,16 @@ static void take_mapped(struct rx *rx, struct map_call *m)
 		c->rx_reason = copied >= policy_crossover() ? ZCS_R_UNMAPPABLE : ZCS_R_SMALL;
 }
 
-/*
- * recv_skip_hint reaches to the end of the packet when the next byte lies inside a page, although to
- * read to the end of that page is enough. Where that did not help, what we think is wrong.
- */
+/* How much to copy before mapping is tried again. */
 static uint32_t to_skip(struct zcs_conn *c, const struct map_call *m)
 {
-	uint32_t inside = c->rx_pos % ZCSI_PAGE;
-
-	if (!inside && !m->z.length)
+	if (c->rx_aligned && c->rx_pos % ZCSI_PAGE == 0 && !m->z.length) {
+		/* Copied to the end of a page just now: map. Nothing at all: we were wrong. */
+		if (m->z.copybuf_len > 0)
+			return 0;
 		c->rx_aligned = false;
-	if (!inside || !c->rx_aligned)
-		return m->z.recv_skip_hint;
-	return min_u64(m->z.recv_skip_hint, ZCSI_PAGE - inside);
+	}
+	return min_u64(m->z.recv_skip_hint, to_page_end(c));
 }
 
 /*

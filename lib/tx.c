@@ -335,7 +335,7 @@ static ssize_t push_lent(struct zcs_conn *c)
 	}
 	tx_advance(c, r, true);
 	if (GUARD(9) && ++c->unreaped >= REAP_EVERY)
-		reap(c, 1);
+		reap_some(c);
 	return r;
 }
 

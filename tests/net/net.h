@@ -36,7 +36,9 @@
 #define KIB	 1024ul
 #define MIB	 (1024ul * 1024)
 #define MTU_MAPS 57396 /* 14 pages of payload per packet: all of a lent stream can be mapped */
-#define MTU_LO	 65536 /* what loopback starts with */
+#define MAP_PIECE                                                                                  \
+	(16 * 14 * 4096ul) /* bytes of a flagged call of the plain side: whole such packets */
+#define MTU_LO 65536	   /* what loopback starts with */
 
 /* --- ns.c: call net_main from main; exits with 77 and a reason where there is no namespace --- */
 

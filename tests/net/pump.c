@@ -98,13 +98,24 @@ static void peer_read(struct peer *p)
 	}
 }
 
+static ssize_t peer_try(struct peer *p, size_t len, int flags)
+{
+	return send(p->fd, p->tx_mem + p->tx_at, len, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* Locked memory is charged for all of a flagged call: not more than a piece at a time. */
 static void peer_write(struct peer *p)
 {
 	ssize_t n = 1;
 
 	while (p->tx_at < p->tx_len && n > 0) {
-		n = send(p->fd, p->tx_mem + p->tx_at, p->tx_len - p->tx_at,
-			 p->tx_flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+		size_t len = p->tx_len - p->tx_at;
+
+		if (p->tx_flags & MSG_ZEROCOPY && len > MAP_PIECE)
+			len = MAP_PIECE;
+		n = peer_try(p, len, p->tx_flags);
+		if (n < 0 && errno == ENOBUFS && !net_unacked(p->fd))
+			n = peer_try(p, len, 0);
 		if (n > 0)
 			p->tx_at += n;
 		else if (errno != EAGAIN && errno != ENOBUFS)

@@ -21,20 +21,20 @@ struct app_conn *app_conn_over(struct app *a, const struct zcs_conn_opts *opts, 
 			       int fd)
 {
 	struct app_conn *c = &a->conns[a->nr_conns++];
-	struct zcs_conn_opts o = {0};
+	struct zcs_conn_opts o = { 0 };
 
 	if (opts)
 		o = *opts;
 	o.size = sizeof(o);
 	o.user = c;
-	*c = (struct app_conn){.app = a, .tcp = tcp, .fd = fd, .key = a->nr_conns};
+	*c = (struct app_conn){ .app = a, .tcp = tcp, .fd = fd, .key = a->nr_conns };
 	sim_equal(zcs_conn_open(a->ctx, fd, &o, &c->conn), 0);
 	return c;
 }
 
 struct app_conn *app_conn(struct app *a, const struct zcs_conn_opts *opts)
 {
-	struct zcs_conn_opts o = {.prior_sends = ZCS_NONE};
+	struct zcs_conn_opts o = { .prior_sends = ZCS_NONE };
 	struct sim_tcp *tcp;
 	int fd;
 
@@ -44,13 +44,13 @@ struct app_conn *app_conn(struct app *a, const struct zcs_conn_opts *opts)
 
 struct zcs_stats app_stats(struct app_conn *c)
 {
-	struct zcs_stats st = {.size = sizeof(st)};
+	struct zcs_stats st = { .size = sizeof(st) };
 
 	sim_equal(zcs_conn_stats(c->conn, &st), 0);
 	return st;
 }
 
-/* ---- sending -------------------------------------------------------------------------------------------- */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 static struct app_msg *msg_new(struct app_conn *c)
 {
@@ -60,7 +60,7 @@ static struct app_msg *msg_new(struct app_conn *c)
 		a->max_msgs = 2 * a->max_msgs + 64;
 		a->msgs = realloc(a->msgs, a->max_msgs * sizeof(*a->msgs));
 	}
-	a->msgs[a->nr_msgs] = (struct app_msg){.c = c};
+	a->msgs[a->nr_msgs] = (struct app_msg){ .c = c };
 	return &a->msgs[a->nr_msgs++];
 }
 
@@ -89,10 +89,10 @@ static unsigned slice(struct iovec *iov, char *mem, size_t len, unsigned pieces)
 
 		if (part > len - at)
 			part = len - at;
-		iov[n] = (struct iovec){mem + at, part};
+		iov[n] = (struct iovec){ mem + at, part };
 		at += part;
 	}
-	iov[n++] = (struct iovec){mem + at, len - at};
+	iov[n++] = (struct iovec){ mem + at, len - at };
 	return n;
 }
 
@@ -140,7 +140,7 @@ static int pass(struct app_msg *m, const struct app_send *what)
 	unsigned pieces = what->pieces ? what->pieces : 1;
 	struct iovec *iov = calloc(pieces, sizeof(*iov));
 	char head[ZCS_HEAD_MAX];
-	struct zcs_msg msg = {.size = sizeof(msg), .flags = what->flags, .iov = iov};
+	struct zcs_msg msg = { .size = sizeof(msg), .flags = what->flags, .iov = iov };
 	int ret;
 
 	sim_fill(head, what->head, c->key, c->tx_pos);
@@ -194,7 +194,7 @@ int app_send(struct app_conn *c, const struct app_send *what)
 
 int app_send_plain(struct app_conn *c, size_t len, uint32_t flags)
 {
-	struct app_send what = {.len = len, .flags = flags};
+	struct app_send what = { .len = len, .flags = flags };
 
 	return app_send(c, &what);
 }
@@ -209,8 +209,8 @@ int app_send_file(struct app_conn *c, int file, uint64_t off, uint64_t len, uint
 	m->total = len;
 	sim_expect(c->tcp, len, key, off);
 	ret = zcs_conn_send_file(c->conn, file, off, len, (uint64_t)(m - c->app->msgs) + 1);
-	sim_trace("app: %u sends file %llu+%llu: %d", c->key, (unsigned long long)off, (unsigned long long)len,
-		  ret);
+	sim_trace("app: %u sends file %llu+%llu: %d", c->key, (unsigned long long)off,
+		  (unsigned long long)len, ret);
 	if (ret < 0) {
 		sim_unexpect(c->tcp, len);
 		c->app->nr_msgs--;
@@ -221,7 +221,7 @@ int app_send_file(struct app_conn *c, int file, uint64_t off, uint64_t len, uint
 	return ret;
 }
 
-/* ---- events ---------------------------------------------------------------------------------------------- */
+/* ---- events ---------------------------------------------------------------------------------- */
 
 static void check_token(struct app_conn *c, struct app_msg *m, const struct zcs_event *ev)
 {
@@ -244,8 +244,9 @@ static void token_event(struct app *a, struct app_conn *c, const struct zcs_even
 {
 	struct app_msg *m;
 
-	if (!ev->token || ev->token > a->nr_msgs)
-		sim_fail("token %llu was never given", (unsigned long long)ev->token);
+	if (ev->token > a->nr_msgs || (ev->type != ZCS_EV_RELEASED && ev->type != ZCS_EV_CONDEMNED))
+		sim_fail("event %u, token %llu, which was never given", ev->type,
+			 (unsigned long long)ev->token);
 	m = &a->msgs[ev->token - 1];
 	check_token(c, m, ev);
 	if (ev->type == ZCS_EV_CONDEMNED) {
@@ -273,27 +274,9 @@ static void closed(struct app_conn *c)
 		sim_fail("CLOSED, but the descriptor is open");
 }
 
-void app_event(struct app *a, const struct zcs_event *ev)
+static void conn_event(struct app_conn *c, const struct zcs_event *ev)
 {
-	struct app_conn *c = ev->user;
-
-	sim_trace("app: %u event %u, token %llu, how %x, status %d, %llu bytes", c ? c->key : 0, ev->type,
-		  (unsigned long long)ev->token, ev->how, ev->status,
-		  (unsigned long long)ev->bytes);
-	if (ev->type == ZCS_EV_POOL) {
-		sim_assert(!ev->conn);
-		a->pool_events++;
-		return;
-	}
-	if (!c || c->conn != ev->conn)
-		sim_fail("event %u names a connection that it should not", ev->type);
-	if (c->closed)
-		sim_fail("event %u after CLOSED", ev->type);
 	switch (ev->type) {
-	case ZCS_EV_RELEASED:
-	case ZCS_EV_CONDEMNED:
-		token_event(a, c, ev);
-		break;
 	case ZCS_EV_OPEN:
 		c->open = true;
 		break;
@@ -318,6 +301,31 @@ void app_event(struct app *a, const struct zcs_event *ev)
 	}
 }
 
+void app_event(struct app *a, const struct zcs_event *ev)
+{
+	struct app_conn *c = ev->user;
+
+	sim_trace("app: %u event %u, token %llu, how %x, status %d, %llu bytes", c ? c->key : 0,
+		  ev->type, (unsigned long long)ev->token, ev->how, ev->status,
+		  (unsigned long long)ev->bytes);
+	if (ev->type == ZCS_EV_POOL) {
+		sim_assert(!ev->conn);
+		a->pool_events++;
+		return;
+	}
+	if (!c || c->conn != ev->conn)
+		sim_fail("event %u names a connection that it should not", ev->type);
+	if (c->closed)
+		sim_fail("event %u after CLOSED", ev->type);
+	if (ev->type <= ZCS_EV_CLOSED)
+		a->nr_events[ev->type]++;
+	a->nr_failed += ev->token && ev->status < 0;
+	if (ev->token)
+		token_event(a, c, ev);
+	else
+		conn_event(c, ev);
+}
+
 unsigned app_take(struct app *a, int timeout_ms)
 {
 	struct zcs_event evs[NR_EVENTS];
@@ -326,15 +334,13 @@ unsigned app_take(struct app *a, int timeout_ms)
 
 	for (;;) {
 		n = zcs_ctx_wait(a->ctx, evs, NR_EVENTS, timeout_ms);
-		if (n == -EINTR)
-			continue;
-		if (n < 0)
+		if (n < 0 && n != -EINTR)
 			sim_fail("zcs_ctx_wait: %d", n);
 		for (int i = 0; i < n; i++)
 			app_event(a, &evs[i]);
-		total += (unsigned)n;
-		if (n == 0)
+		if (n <= 0)
 			return total;
+		total += (unsigned)n;
 	}
 }
 
@@ -362,7 +368,7 @@ void app_drain(struct app *a)
 	app_take(a, 0);
 }
 
-/* ---- the end --------------------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 void app_close(struct app_conn *c)
 {
@@ -382,7 +388,7 @@ static bool all_closed(const struct app *a)
 
 static void check_zero(struct app *a)
 {
-	struct zcs_stats st = {.size = sizeof(st)};
+	struct zcs_stats st = { .size = sizeof(st) };
 
 	sim_equal(zcs_ctx_stats(a->ctx, &st), 0);
 	sim_equal(st.lent, 0);

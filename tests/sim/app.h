@@ -2,9 +2,9 @@
 /*
  * app.h - a program that uses the library by its contract, and distrusts it
  *
- * Everything it sends is announced to the peer first. The instant a message is RELEASED its memory is
- * scribbled over and freed; what is CONDEMNED is kept and compared at the end. It counts one event per
- * token, and fails on any after CLOSED.
+ * Everything it sends is announced to the peer first. The instant a message is RELEASED its memory
+ * is scribbled over and freed; what is CONDEMNED is kept and compared at the end. It counts one
+ * event per token, and fails on any after CLOSED.
  */
 #ifndef APP_H
 #define APP_H
@@ -60,17 +60,18 @@ struct app {
 	struct app_span *spans;
 	size_t nr_spans, max_spans;
 	unsigned pool_events;
+	uint64_t nr_events[ZCS_EV_CLOSED + 1], nr_failed;
 	uint64_t bytes_condemned;
 	bool zeroed; /* files were scribbled over: their content is gone */
 };
 
 /* A message to send; what is 0 is plain. */
 struct app_send {
-	size_t len;	/* of the lent part */
-	size_t head;	/* of the head */
+	size_t len;	 /* of the lent part */
+	size_t head;	 /* of the head */
 	unsigned pieces; /* iovecs; 0: one */
 	uint32_t flags;
-	bool pool; /* from zcs_buf_alloc */
+	bool pool;   /* from zcs_buf_alloc */
 	size_t skew; /* the memory starts this far behind a page */
 };
 

@@ -12,7 +12,8 @@ static void check_span(struct app_conn *c, const struct zcs_span *s, uint64_t po
 	size_t bad = sim_differs(s->base, s->len, sim_rx_key(c->tcp), pos);
 
 	if (bad < s->len)
-		sim_fail("connection %u: WRONG BYTE %llu received (%s), span at %llu of %zu, flags %x",
+		sim_fail("connection %u: WRONG BYTE %llu received (%s), span at %llu of %zu, "
+			 "flags %x",
 			 c->key, (unsigned long long)(pos + bad), when, (unsigned long long)pos,
 			 s->len, s->flags);
 }
@@ -38,7 +39,7 @@ static void hold_span(struct app_conn *c, const struct zcs_span *s)
 	}
 	sim_assert(s->len > 0);
 	check_span(c, s, pos, "at once");
-	a->spans[a->nr_spans++] = (struct app_span){*s, c, pos};
+	a->spans[a->nr_spans++] = (struct app_span){ *s, c, pos };
 }
 
 int app_recv(struct app_conn *c, size_t nr, size_t max_bytes)

@@ -33,7 +33,7 @@ static bool tracing, stepping;
 static const char *case_name = "?";
 static unsigned char table[2 * PERIOD];
 
-/* ---- randomness: xorshift64* ------------------------------------------------------------------------ */
+/* ---- randomness: xorshift64* ----------------------------------------------------------------- */
 
 uint64_t sim_rnd64(void)
 {
@@ -53,7 +53,7 @@ bool sim_pct(unsigned pct)
 	return pct && sim_rnd(100) < pct;
 }
 
-/* ---- failing ---------------------------------------------------------------------------------------- */
+/* ---- failing --------------------------------------------------------------------------------- */
 
 void sim_trace(const char *fmt, ...)
 {
@@ -95,7 +95,7 @@ static void fault(int sig, siginfo_t *info, void *context)
 	sim_fail("signal %d: nothing is at %p", sig, info->si_addr);
 }
 
-/* ---- time ------------------------------------------------------------------------------------------- */
+/* ---- time ------------------------------------------------------------------------------------ */
 
 static bool before(const struct step *a, const struct step *b)
 {
@@ -104,7 +104,7 @@ static bool before(const struct step *a, const struct step *b)
 
 void sim_at(uint64_t in_ns, void (*fn)(void *arg), void *arg)
 {
-	struct step s = {sim.now + in_ns, step_seq++, fn, arg};
+	struct step s = { sim.now + in_ns, step_seq++, fn, arg };
 	size_t i = nr_steps++;
 
 	if (nr_steps > max_steps) {
@@ -197,7 +197,7 @@ bool sim_run_until_readable(int fd, uint64_t ns)
 	}
 }
 
-/* ---- streams: slices of a table that repeats --------------------------------------------------------- */
+/* ---- streams: slices of a table that repeats ------------------------------------------------- */
 
 static size_t phase(uint32_t key, uint64_t pos)
 {
@@ -237,7 +237,7 @@ size_t sim_differs(const void *buf, size_t len, uint32_t key, uint64_t pos)
 	return len;
 }
 
-/* ---- the world --------------------------------------------------------------------------------------- */
+/* ---- the world ------------------------------------------------------------------------------- */
 
 static const struct sim_knobs quiet = {
 	.family = AF_INET,
@@ -306,13 +306,13 @@ void sim_end(void)
 	zcsi_sys = &zcsi_sys_kernel;
 }
 
-/* ---- the runner --------------------------------------------------------------------------------------- */
+/* ---- the runner ------------------------------------------------------------------------------ */
 
 /* Addresses play a part (hashes, order of pages): a seed should see the same ones again. */
 static void fix_addresses(void)
 {
 	int now = personality(0xffffffff);
-	char path[4096], *args[] = {path, NULL};
+	char path[4096], *args[] = { path, NULL };
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
 
 	if (n < 0 || now < 0 || (now & ADDR_NO_RANDOMIZE) || getenv("ZCS_SIM_FIXED"))
@@ -337,7 +337,7 @@ int sim_main(const struct sim_case *cases, size_t nr, unsigned seeds)
 {
 	const char *one = getenv("ZCS_SIM_SEED"), *many = getenv("ZCS_SIM_SEEDS");
 	const char *only = getenv("ZCS_SIM_CASE");
-	struct sigaction act = {.sa_sigaction = fault, .sa_flags = SA_SIGINFO};
+	struct sigaction act = { .sa_sigaction = fault, .sa_flags = SA_SIGINFO };
 
 	fix_addresses();
 	sigaction(SIGSEGV, &act, NULL);

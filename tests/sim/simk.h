@@ -2,14 +2,14 @@
 /*
  * simk.h - a simulated kernel for the library to run on
  *
- * It sits behind zcsi_sys. One thread, one seed, simulated time: every run of a seed is the same, and
- * a wait for something that cannot happen any more is seen at once ("hang").
+ * It sits behind zcsi_sys. One thread, one seed, simulated time: every run of a seed is the same,
+ * and a wait for something that cannot happen any more is seen at once ("hang").
  *
- * The heart is when memory is read. A call with MSG_ZEROCOPY keeps pointers; the bytes are read when
- * the peer takes them, again at random until the notification is queued, and for pieces that a qdisc
- * holds even after the socket is gone. Every read is compared with what the test announced for that
- * position of the stream (sim_expect), so a buffer reused too early is seen. Where memory is unmapped
- * or replaced, the old bytes are kept, as the page references of a kernel keep them.
+ * The heart is when memory is read. A call with MSG_ZEROCOPY keeps pointers; the bytes are read
+ * when the peer takes them, again at random until the notification is queued, and for pieces that
+ * a qdisc holds even after the socket is gone. Every read is compared with what the test announced
+ * for that position of the stream (sim_expect), so a buffer reused too early is seen. Where memory
+ * is unmapped or replaced, the old bytes are kept, as the page references of a kernel keep them.
  *
  * The bytes of a stream are a function of a key and the position: nobody has to store them.
  */
@@ -40,7 +40,6 @@ struct sim_knobs {
 	uint32_t cwnd;	      /* of them transmitted; the rest waits in the write queue */
 	unsigned partial_pct; /* sendmsg takes less than fits */
 	unsigned again_pct;   /* sendmsg takes nothing although it fits */
-	unsigned eintr_pct;
 	/* the peer's kernel */
 	uint64_t ack_min_ns, ack_max_ns; /* between two steps of it */
 	uint32_t ack_max;		 /* bytes it takes in a step */
@@ -68,10 +67,10 @@ extern struct sim_knobs sim_default;
 
 struct sim_world {
 	uint64_t seed;
-	uint64_t step_ns;	/* each system call takes up to this long; 0: time passes in waits */
-	uint64_t memlock;	/* bytes; UINT64_MAX: no limit */
-	uint32_t optmem_max;	/* bytes per socket */
-	unsigned eintr_pct;	/* epoll_wait */
+	uint64_t step_ns;    /* each system call takes up to this long; 0: time passes in waits */
+	uint64_t memlock;    /* bytes; UINT64_MAX: no limit */
+	uint32_t optmem_max; /* bytes per socket */
+	unsigned eintr_pct;  /* of epoll_wait: elsewhere the real table calls again by itself */
 	unsigned mmap_fail_pct; /* memory runs out */
 	uint64_t max_calls;	/* more: the library spins */
 	uint64_t now;		/* ns */
@@ -82,10 +81,12 @@ struct sim_world {
 
 extern struct sim_world sim;
 
-/* ---- the world ------------------------------------------------------------------------------------ */
+/* ---- the world ------------------------------------------------------------------------------- */
 
 void sim_begin(uint64_t seed);
-/* Lets all that is under way end, then fails on leaked descriptors, mappings and page references. */
+/*
+ * Lets all that is under way end, then fails on leaked descriptors, mappings and page references.
+ */
 void sim_end(void);
 void sim_fail(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
 void sim_trace(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -115,13 +116,13 @@ uint32_t sim_poll(int fd);
 bool sim_run_until_readable(int fd, uint64_t ns);
 bool sim_is_open(int fd);
 
-/* ---- streams --------------------------------------------------------------------------------------- */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 void sim_fill(void *buf, size_t len, uint32_t key, uint64_t pos);
 /* The first byte that differs, or len. */
 size_t sim_differs(const void *buf, size_t len, uint32_t key, uint64_t pos);
 
-/* ---- sockets and their peers ------------------------------------------------------------------------ */
+/* ---- sockets and their peers ----------------------------------------------------------------- */
 
 struct sim_tcp *sim_tcp_new(int *fd_out); /* connected */
 /* SYN_SENT; in after_ns connected (err 0) or refused. */
@@ -138,6 +139,7 @@ bool sim_peer_saw_fin(const struct sim_tcp *s);
 bool sim_peer_saw_reset(const struct sim_tcp *s);
 unsigned sim_tcp_refs(const struct sim_tcp *s); /* pieces of memory that may still be read */
 uint32_t sim_tcp_next_number(const struct sim_tcp *s);
+bool sim_tcp_pinned(const struct sim_tcp *s); /* a mapping holds it open */
 int sim_tcp_lowat(const struct sim_tcp *s);
 uint64_t sim_tcp_unread(const struct sim_tcp *s); /* bytes in the receive queue */
 /* The peer takes and acknowledges up to `pos` of the stream, now. */
@@ -162,14 +164,14 @@ void sim_peer_urgent(struct sim_tcp *s); /* one byte with the urgent mark */
 void sim_peer_fin(struct sim_tcp *s);
 void sim_peer_reset(struct sim_tcp *s);
 
-/* ---- the error queue -------------------------------------------------------------------------------- */
+/* ---- the error queue ------------------------------------------------------------------------- */
 
 void sim_note(struct sim_tcp *s, uint32_t lo, uint32_t hi, bool copied);
 void sim_note_timestamp(struct sim_tcp *s, size_t payload);
 void sim_note_icmp(struct sim_tcp *s, size_t payload);
 unsigned sim_notes(const struct sim_tcp *s); /* entries queued */
 
-/* ---- running tests ----------------------------------------------------------------------------------- */
+/* ---- running tests --------------------------------------------------------------------------- */
 
 struct sim_case {
 	const char *name;

@@ -12,7 +12,7 @@
 void sim_put_cmsg(struct msghdr *msg, size_t *used, int level, int type, const void *data,
 		  size_t len)
 {
-	struct cmsghdr h = {.cmsg_len = CMSG_LEN(len), .cmsg_level = level, .cmsg_type = type};
+	struct cmsghdr h = { .cmsg_len = CMSG_LEN(len), .cmsg_level = level, .cmsg_type = type };
 	size_t room = msg->msg_control ? msg->msg_controllen - *used : 0;
 	char *at = (char *)msg->msg_control + *used;
 
@@ -118,11 +118,11 @@ static void put_err(struct sim_tcp *s, struct msghdr *msg, size_t *used,
 	struct {
 		struct sock_extended_err ee;
 		struct sockaddr_in offender;
-	} v4 = {.ee = *ee};
+	} v4 = { .ee = *ee };
 	struct {
 		struct sock_extended_err ee;
 		struct sockaddr_in6 offender;
-	} v6 = {.ee = *ee};
+	} v6 = { .ee = *ee };
 
 	/* the level follows the socket's family; 44 = 16 + 28 and no padding behind */
 	if (s->k.family == AF_INET6)
@@ -133,7 +133,7 @@ static void put_err(struct sim_tcp *s, struct msghdr *msg, size_t *used,
 
 static struct sock_extended_err meaning(const struct note *n)
 {
-	struct sock_extended_err ee = {0};
+	struct sock_extended_err ee = { 0 };
 
 	if (n->kind == NOTE_ZEROCOPY) {
 		ee.ee_origin = SO_EE_ORIGIN_ZEROCOPY;
@@ -172,7 +172,7 @@ static ssize_t put_payload(struct msghdr *msg, size_t len)
 /* recvmsg with MSG_ERRQUEUE; takes the entry off in any case, MSG_PEEK or not. */
 ssize_t kerrq_recv(struct sim_tcp *s, struct msghdr *msg)
 {
-	struct timespec stamps[3] = {{1, 1}, {0, 0}, {0, 0}};
+	struct timespec stamps[3] = { { 1, 1 }, { 0, 0 }, { 0, 0 } };
 	struct sock_extended_err ee;
 	size_t used = 0;
 	struct note *n;

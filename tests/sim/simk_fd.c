@@ -3,7 +3,8 @@
  * simk_fd.c - descriptors, epoll, eventfd, timerfd
  *
  * An entry of an epoll set becomes ready when something wakes it (an edge), and is reported if its
- * level still says so when somebody looks; edge-triggered, it is then forgotten until the next edge.
+ * level still says so when somebody looks; edge-triggered, it is then forgotten until the next
+ * edge.
  */
 #include "simk_int.h"
 
@@ -139,7 +140,7 @@ void kfd_end(void)
 				 files[i]->kind);
 }
 
-/* ---- epoll ------------------------------------------------------------------------------------------ */
+/* ---- epoll ----------------------------------------------------------------------------------- */
 
 int sim_sys_epoll_create(void)
 {
@@ -248,7 +249,7 @@ int sim_sys_epoll_wait(int ep_fd, struct epoll_event *evs, int max, int timeout_
 	}
 }
 
-/* ---- eventfd, timerfd -------------------------------------------------------------------------------- */
+/* ---- eventfd, timerfd ------------------------------------------------------------------------ */
 
 int sim_sys_eventfd(void)
 {
@@ -294,7 +295,7 @@ int sim_sys_timer_set(int fd, uint64_t at_ns)
 	if (!at_ns)
 		return 0;
 	x = malloc(sizeof(*x));
-	*x = (struct expiry){f, at_ns};
+	*x = (struct expiry){ f, at_ns };
 	sim_at(at_ns > sim.now ? at_ns - sim.now : 0, expire, x);
 	return 0;
 }

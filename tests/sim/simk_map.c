@@ -54,9 +54,9 @@ static int copy_whole(struct sim_tcp *s, struct zc *zc, uint64_t inq)
 	zc->copybuf_len = (int32_t)n;
 	g = n ? krx_seg(s, s->rx_pos) : NULL;
 	if (g)
-		zc->recv_skip_hint = (uint32_t)(mid_fragment(g, s->rx_pos)
-							? g->pos + g->len - s->rx_pos
-							: to_next_page(g, s->rx_pos));
+		zc->recv_skip_hint =
+			(uint32_t)(mid_fragment(g, s->rx_pos) ? g->pos + g->len - s->rx_pos
+							      : to_next_page(g, s->rx_pos));
 	return 0;
 }
 
@@ -221,7 +221,7 @@ static int check_length(const struct sim_tcp *s, const char *val, socklen_t *len
 
 int kmap_getsockopt(struct sim_tcp *s, void *val, socklen_t *len)
 {
-	struct zc zc = {0};
+	struct zc zc = { 0 };
 	int err, what;
 
 	sim.map_calls++;

@@ -33,7 +33,7 @@ static char *min_ptr(char *a, char *b)
 	return a < b ? a : b;
 }
 
-/* ---- references --------------------------------------------------------------------------------------- */
+/* ---- references ------------------------------------------------------------------------------ */
 
 static void keep_ref(struct piece *p, struct ref *r, const char *base, size_t len)
 {
@@ -71,12 +71,12 @@ size_t kmem_readable(const void *addr, size_t len)
 	size_t done = 0;
 
 	while (done < len) {
-		struct iovec to = {bytes, 0}, from[512];
+		struct iovec to = { bytes, 0 }, from[512];
 		size_t n = 0, at = done;
 		ssize_t got;
 
 		for (; n < 512 && at < len; n++) {
-			from[n] = (struct iovec){(char *)addr + at, 1};
+			from[n] = (struct iovec){ (char *)addr + at, 1 };
 			at = (((uintptr_t)addr + at) & ~(PAGE - 1)) + PAGE - (uintptr_t)addr;
 		}
 		to.iov_len = n;
@@ -91,7 +91,7 @@ size_t kmem_readable(const void *addr, size_t len)
 	return len;
 }
 
-/* ---- what is mapped ------------------------------------------------------------------------------------ */
+/* ---- what is mapped -------------------------------------------------------------------------- */
 
 static void range_add(char *base, size_t len, unsigned char *filled, struct sim_tcp *pins)
 {
@@ -99,7 +99,7 @@ static void range_add(char *base, size_t len, unsigned char *filled, struct sim_
 		max_ranges = 2 * max_ranges + 16;
 		ranges = realloc(ranges, max_ranges * sizeof(*ranges));
 	}
-	ranges[nr_ranges++] = (struct range){base, len, filled, pins};
+	ranges[nr_ranges++] = (struct range){ base, len, filled, pins };
 	if (pins)
 		pins->pins++;
 }
@@ -220,7 +220,7 @@ void kmem_end(void)
 	max_ranges = 0;
 }
 
-/* ---- areas ---------------------------------------------------------------------------------------------- */
+/* ---- areas ----------------------------------------------------------------------------------- */
 
 size_t karea_room(const char *addr)
 {

@@ -31,7 +31,7 @@ static int put_int(void *val, socklen_t *len, int v)
 
 static int get_socket_opt(struct sim_tcp *s, int name, void *val, socklen_t *len)
 {
-	uint32_t meminfo[SK_MEMINFO_VARS] = {0};
+	uint32_t meminfo[SK_MEMINFO_VARS] = { 0 };
 
 	switch (name) {
 	case SO_TYPE:
@@ -65,7 +65,7 @@ static int get_socket_opt(struct sim_tcp *s, int name, void *val, socklen_t *len
 
 static int get_tcp_opt(struct sim_tcp *s, int name, void *val, socklen_t *len)
 {
-	struct tcp_info info = {.tcpi_state = (uint8_t)s->state, .tcpi_snd_mss = 1448};
+	struct tcp_info info = { .tcpi_state = (uint8_t)s->state, .tcpi_snd_mss = 1448 };
 
 	switch (name) {
 	case TCP_INFO:

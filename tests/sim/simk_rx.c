@@ -22,7 +22,7 @@ struct seg *krx_seg(const struct sim_tcp *s, uint64_t pos)
 	return NULL;
 }
 
-/* ---- how much ------------------------------------------------------------------------------------------ */
+/* ---- how much -------------------------------------------------------------------------------- */
 
 static bool at_mark(const struct sim_tcp *s)
 {
@@ -67,7 +67,7 @@ void krx_ready(struct sim_tcp *s)
 		ktcp_wake(s, EPOLLIN);
 }
 
-/* ---- the peer sends ------------------------------------------------------------------------------------ */
+/* ---- the peer sends -------------------------------------------------------------------------- */
 
 static void arrive(struct sim_tcp *s, size_t len, enum sim_layout layout, size_t head)
 {
@@ -77,7 +77,7 @@ static void arrive(struct sim_tcp *s, size_t len, enum sim_layout layout, size_t
 		return;
 	sim_trace("  socket %d: %zu bytes arrive", s->id, len);
 	g = calloc(1, sizeof(*g));
-	*g = (struct seg){.pos = s->rx_end, .len = len, .layout = layout, .head = head};
+	*g = (struct seg){ .pos = s->rx_end, .len = len, .layout = layout, .head = head };
 	list_add_tail(&s->segs, &g->list);
 	s->rx_end += len;
 	if (sim_pct(s->k.early_wake_pct))
@@ -136,7 +136,7 @@ void sim_peer_reset(struct sim_tcp *s)
 	ktcp_wake(s, 0);
 }
 
-/* ---- recvmsg ------------------------------------------------------------------------------------------- */
+/* ---- recvmsg --------------------------------------------------------------------------------- */
 
 void krx_consume(struct sim_tcp *s, uint64_t len)
 {
@@ -183,7 +183,10 @@ static ssize_t nothing(struct sim_tcp *s)
 	return -EAGAIN;
 }
 
-/* At most len bytes into buf (NULL: they are dropped); crosses the urgent mark only to begin with. */
+/*
+ * At most len bytes into buf (NULL: they are dropped); crosses the urgent mark only to begin
+ * with.
+ */
 ssize_t krx_copy(struct sim_tcp *s, char *buf, size_t len, int flags)
 {
 	uint64_t from = s->rx_pos, n;
@@ -262,8 +265,6 @@ ssize_t sim_sys_recvmsg(int fd, struct msghdr *msg, int flags)
 		return kerrq_recv(s, msg);
 	if (!s->file->nonblock && !(flags & MSG_DONTWAIT))
 		sim_fail("a recvmsg that may block");
-	if (sim_pct(s->k.eintr_pct))
-		return -EINTR;
 	msg->msg_flags = 0;
 	if (flags & MSG_OOB)
 		return recv_oob(s, msg, flags);

@@ -132,7 +132,7 @@ static void add_refs(struct piece *p, const struct msghdr *msg)
 		if (len > left)
 			len = left;
 		if (len)
-			p->refs[p->nr_refs++] = (struct ref){msg->msg_iov[i].iov_base, len, NULL};
+			p->refs[p->nr_refs++] = (struct ref){ msg->msg_iov[i].iov_base, len, NULL };
 		left -= len;
 	}
 }
@@ -239,8 +239,6 @@ ssize_t sim_sys_sendmsg(int fd, const struct msghdr *msg, int flags)
 		sim_fail("a sendmsg that may block");
 	for (size_t i = 0; i < msg->msg_iovlen; i++)
 		size += msg->msg_iov[i].iov_len;
-	if (sim_pct(s->k.eintr_pct))
-		return -EINTR;
 	n = tcp_send(s, msg, flags, size);
 	sim_trace("  %zd of %llu%s%s, next number %u", n, (unsigned long long)size,
 		  flags & MSG_ZEROCOPY ? " zerocopy" : "", flags & MSG_MORE ? " more" : "",
@@ -278,8 +276,7 @@ ssize_t sim_sys_sendfile(int sock, int file, uint64_t *off, size_t len)
 	}
 	if (have < n)
 		n = have;
-	sim_trace("  %llu of %zu from %llu", (unsigned long long)n, len,
-		  (unsigned long long)*off);
+	sim_trace("  %llu of %zu from %llu", (unsigned long long)n, len, (unsigned long long)*off);
 	if (!n)
 		return 0;
 	p = piece_new(s, n);

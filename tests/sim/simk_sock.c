@@ -13,7 +13,7 @@
 
 static int nr_socks;
 
-/* ---- life ----------------------------------------------------------------------------------------------- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 struct sim_tcp *ktcp_create(struct file *f)
 {
@@ -82,6 +82,11 @@ struct sim_tcp *sim_tcp_connecting(int *fd_out, uint64_t after_ns, int err)
 struct sim_knobs *sim_knobs(struct sim_tcp *s)
 {
 	return &s->k;
+}
+
+bool sim_tcp_pinned(const struct sim_tcp *s)
+{
+	return s->pins > 0;
 }
 
 bool sim_peer_saw_fin(const struct sim_tcp *s)
@@ -232,7 +237,7 @@ static int sys_socket(int domain, int type, int protocol)
 	return f->fd;
 }
 
-/* ---- names -------------------------------------------------------------------------------------------------- */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static int sys_ioctl(int fd, unsigned long request, void *arg)
 {
@@ -266,8 +271,8 @@ static int put(void *val, socklen_t *len, const void *from, size_t size)
 
 static int put_name(struct sim_tcp *s, struct sockaddr *addr, socklen_t *len, uint16_t port)
 {
-	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
-	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
 
 	inet_pton(AF_INET, port == 80 ? "192.0.2.9" : "192.0.2.1", &v4.sin_addr);
 	inet_pton(AF_INET6, s->k.v4mapped ? "::ffff:192.0.2.9" : "2001:db8::9", &v6.sin6_addr);
@@ -314,7 +319,7 @@ static int sys_set_nonblock(int fd, bool on)
 	return was != on;
 }
 
-/* ---- the rest -------------------------------------------------------------------------------------------- */
+/* ---- the rest -------------------------------------------------------------------------------- */
 
 static uint64_t sys_clock_ns(bool coarse)
 {

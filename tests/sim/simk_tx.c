@@ -2,16 +2,16 @@
 /*
  * simk_tx.c - sending, the peer's side of it, and completion
  *
- * acked <= delivered <= sent <= end. What is sent is as much as the congestion window lets out; the
- * peer takes it in steps and acknowledges at once or later. A piece is let go when it is acknowledged
- * whole and no qdisc holds it; an object is complete when its last piece is.
+ * acked <= delivered <= sent <= end. What is sent is as much as the congestion window lets out;
+ * the peer takes it in steps and acknowledges at once or later. A piece is let go when it is
+ * acknowledged whole and no qdisc holds it; an object is complete when its last piece is.
  */
 #include "simk_int.h"
 
 #include <netinet/tcp.h>
 #include <unistd.h>
 
-/* ---- what the stream must be ---------------------------------------------------------------------------- */
+/* ---- what the stream must be ----------------------------------------------------------------- */
 
 void sim_expect(struct sim_tcp *s, uint64_t len, uint32_t key, uint64_t pos)
 {
@@ -24,7 +24,7 @@ void sim_expect(struct sim_tcp *s, uint64_t len, uint32_t key, uint64_t pos)
 		s->max_expects = 2 * s->max_expects + 16;
 		s->expects = realloc(s->expects, s->max_expects * sizeof(*s->expects));
 	}
-	s->expects[s->nr_expects++] = (struct expect){at, len, pos, key};
+	s->expects[s->nr_expects++] = (struct expect){ at, len, pos, key };
 }
 
 void sim_unexpect(struct sim_tcp *s, uint64_t len)
@@ -81,7 +81,7 @@ static void check_bytes(const struct sim_tcp *s, const char *mem, uint64_t pos, 
 	}
 }
 
-/* ---- pieces and objects ---------------------------------------------------------------------------------- */
+/* ---- pieces and objects ---------------------------------------------------------------------- */
 
 static void read_file_piece(struct piece *p, uint64_t from, uint64_t to, const char *why)
 {
@@ -97,7 +97,10 @@ static void read_file_piece(struct piece *p, uint64_t from, uint64_t to, const c
 	}
 }
 
-/* Reads the part of the piece in [from, to) of the stream from the program's memory, and compares. */
+/*
+ * Reads the part of the piece in [from, to) of the stream from the program's memory, and
+ * compares.
+ */
 void kpiece_read(struct piece *p, uint64_t from, uint64_t to, const char *why)
 {
 	uint64_t at = p->pos;
@@ -224,7 +227,7 @@ void ktx_free(struct sim_tcp *s)
 		piece_free(container_of(s->held.next, struct piece, list), true);
 }
 
-/* ---- the peer -------------------------------------------------------------------------------------------- */
+/* ---- the peer -------------------------------------------------------------------------------- */
 
 bool ktx_writable(const struct sim_tcp *s)
 {
@@ -278,7 +281,7 @@ void sim_peer_silence(struct sim_tcp *s, bool silent)
 /* Retransmission: any piece that is not let go may be read again. */
 static void reread(struct sim_tcp *s)
 {
-	struct list *heads[2] = {&s->pieces, &s->held};
+	struct list *heads[2] = { &s->pieces, &s->held };
 	unsigned nr = sim_tcp_refs(s), pick = sim_rnd(nr), at = 0;
 
 	for (int h = 0; nr && h < 2; h++) {

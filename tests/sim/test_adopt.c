@@ -15,7 +15,7 @@ static char theirs[40000];
 
 static void open_ctx(void)
 {
-	struct zcs_ctx_opts co = {.size = sizeof(co), .zerocopy_min = ZCS_NONE};
+	struct zcs_ctx_opts co = { .size = sizeof(co), .zerocopy_min = ZCS_NONE };
 
 	app_open(&app, &co);
 }
@@ -23,8 +23,8 @@ static void open_ctx(void)
 /* Somebody sends with the flag, and then hands the descriptor over. */
 static void foreign_sends(struct sim_tcp *tcp, int fd, int nr)
 {
-	struct iovec v = {theirs, sizeof(theirs)};
-	struct msghdr mh = {.msg_iov = &v, .msg_iovlen = 1};
+	struct iovec v = { theirs, sizeof(theirs) };
+	struct msghdr mh = { .msg_iov = &v, .msg_iovlen = 1 };
 	int one = 1;
 
 	zcsi_sys->setsockopt(fd, SOL_SOCKET, SO_ZEROCOPY, &one, sizeof(one));
@@ -37,7 +37,7 @@ static void foreign_sends(struct sim_tcp *tcp, int fd, int nr)
 
 static struct app_conn *adopt(int nr, uint64_t prior)
 {
-	struct zcs_conn_opts o = {.prior_sends = prior, .send_way = ZCS_WAY_ZEROCOPY};
+	struct zcs_conn_opts o = { .prior_sends = prior, .send_way = ZCS_WAY_ZEROCOPY };
 	struct app_conn *c;
 	struct sim_tcp *tcp;
 	int fd;
@@ -126,7 +126,7 @@ static void accepted_child(void)
 
 static void detach_and_open(void)
 {
-	struct zcs_conn_opts o = {.prior_sends = ZCS_NONE, .send_way = ZCS_WAY_ZEROCOPY};
+	struct zcs_conn_opts o = { .prior_sends = ZCS_NONE, .send_way = ZCS_WAY_ZEROCOPY };
 	struct app_conn *c, *d;
 	uint64_t prior = 0;
 	int fd;
@@ -153,10 +153,13 @@ static void detach_and_open(void)
 	app_end(&app);
 }
 
-/* A connection on which nothing was ever lent: 0 sends before, which is ZCS_NONE and not "unknown". */
+/*
+ * A connection on which nothing was ever lent: 0 sends before, which is ZCS_NONE and not
+ * "unknown".
+ */
 static void detach_unused(void)
 {
-	struct zcs_conn_opts o = {.prior_sends = ZCS_NONE, .send_way = ZCS_WAY_ZEROCOPY};
+	struct zcs_conn_opts o = { .prior_sends = ZCS_NONE, .send_way = ZCS_WAY_ZEROCOPY };
 	struct app_conn *c, *d;
 	uint64_t prior = 0;
 	int fd;
@@ -174,11 +177,11 @@ static void detach_unused(void)
 	app_end(&app);
 }
 
-/* ---- connecting ------------------------------------------------------------------------------------------ */
+/* ---- connecting ------------------------------------------------------------------------------ */
 
 static void connecting(void)
 {
-	struct zcs_conn_opts o = {.prior_sends = ZCS_NONE, .send_way = ZCS_WAY_ZEROCOPY};
+	struct zcs_conn_opts o = { .prior_sends = ZCS_NONE, .send_way = ZCS_WAY_ZEROCOPY };
 	struct app_conn *c;
 	struct sim_tcp *tcp;
 	int fd;
@@ -199,7 +202,7 @@ static void connecting(void)
 
 static void refused(void)
 {
-	struct zcs_conn_opts o = {.prior_sends = ZCS_NONE};
+	struct zcs_conn_opts o = { .prior_sends = ZCS_NONE };
 	struct app_conn *c;
 	struct sim_tcp *tcp;
 	int fd;
@@ -219,7 +222,7 @@ static void refused(void)
 
 static void closed_while_connecting(void)
 {
-	struct zcs_conn_opts o = {.prior_sends = ZCS_NONE, .drain_ms = 50};
+	struct zcs_conn_opts o = { .prior_sends = ZCS_NONE, .drain_ms = 50 };
 	struct app_conn *c;
 	struct sim_tcp *tcp;
 	int fd;
@@ -235,15 +238,15 @@ static void closed_while_connecting(void)
 int main(void)
 {
 	static const struct sim_case cases[] = {
-		{"foreign_in_flight", foreign_in_flight},
-		{"prior_is_told", prior_is_told},
-		{"unknown_counter", unknown_counter},
-		{"accepted_child", accepted_child},
-		{"detach_and_open", detach_and_open},
-		{"detach_unused", detach_unused},
-		{"connecting", connecting},
-		{"refused", refused},
-		{"closed_while_connecting", closed_while_connecting},
+		{ "foreign_in_flight", foreign_in_flight },
+		{ "prior_is_told", prior_is_told },
+		{ "unknown_counter", unknown_counter },
+		{ "accepted_child", accepted_child },
+		{ "detach_and_open", detach_and_open },
+		{ "detach_unused", detach_unused },
+		{ "connecting", connecting },
+		{ "refused", refused },
+		{ "closed_while_connecting", closed_while_connecting },
 	};
 
 	return sim_main(cases, sizeof(cases) / sizeof(*cases), 5);

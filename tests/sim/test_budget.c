@@ -13,7 +13,7 @@ static struct app app;
 
 static struct app_conn *open_with(struct zcs_conn_opts o)
 {
-	struct zcs_ctx_opts co = {.size = sizeof(co), .zerocopy_min = ZCS_NONE};
+	struct zcs_ctx_opts co = { .size = sizeof(co), .zerocopy_min = ZCS_NONE };
 
 	o.prior_sends = ZCS_NONE;
 	app_open(&app, &co);
@@ -22,7 +22,7 @@ static struct app_conn *open_with(struct zcs_conn_opts o)
 
 static struct app_conn *open_one(void)
 {
-	return open_with((struct zcs_conn_opts){.send_way = ZCS_WAY_ZEROCOPY});
+	return open_with((struct zcs_conn_opts){ .send_way = ZCS_WAY_ZEROCOPY });
 }
 
 static void wait_writable(struct app_conn *c)
@@ -32,11 +32,11 @@ static void wait_writable(struct app_conn *c)
 		app_take(&app, 1);
 }
 
-/* ---- budgets --------------------------------------------------------------------------------------------- */
+/* ---- budgets --------------------------------------------------------------------------------- */
 
 static void larger_than_budget(void)
 {
-	struct app_conn *c = open_with((struct zcs_conn_opts){.lent_max = 50000});
+	struct app_conn *c = open_with((struct zcs_conn_opts){ .lent_max = 50000 });
 
 	sim_equal(app_send_plain(c, 200000, ZCS_ZEROCOPY), 0);
 	sim_equal(app_send_plain(c, 1, ZCS_ZEROCOPY), -EAGAIN);
@@ -53,7 +53,7 @@ static void writable_at(void)
 
 	sim_default.silent = true;
 	sim_default.share_bytes = 0;
-	c = open_with((struct zcs_conn_opts){.lent_max = 100000, .writable_at = 30000});
+	c = open_with((struct zcs_conn_opts){ .lent_max = 100000, .writable_at = 30000 });
 	for (int i = 0; i < 10; i++)
 		sim_equal(app_send_plain(c, 10000, ZCS_ZEROCOPY), 0);
 	sim_equal(app_send_plain(c, 10000, ZCS_ZEROCOPY), -EAGAIN);
@@ -73,7 +73,7 @@ static void writable_at(void)
 /* One connection fills the context's budget; another waits for it, and is told. */
 static void shared_budget(void)
 {
-	struct zcs_ctx_opts co = {.size = sizeof(co), .lent_max = 100000};
+	struct zcs_ctx_opts co = { .size = sizeof(co), .lent_max = 100000 };
 	struct app_conn *a, *b;
 
 	sim_default.silent = true;
@@ -105,7 +105,7 @@ static void kernel_is_full(void)
 	app_end(&app);
 }
 
-/* ---- MORE ------------------------------------------------------------------------------------------------ */
+/* ---- MORE ------------------------------------------------------------------------------------ */
 
 static void more_then_flush(void)
 {
@@ -129,7 +129,7 @@ static void more_then_flush(void)
 /* What MORE holds back fills the budget: a refused send must not wait for itself. */
 static void more_at_full_budget(void)
 {
-	struct app_conn *c = open_with((struct zcs_conn_opts){.lent_max = 50000});
+	struct app_conn *c = open_with((struct zcs_conn_opts){ .lent_max = 50000 });
 
 	for (int i = 0; i < 5; i++)
 		sim_equal(app_send_plain(c, 10000, ZCS_ZEROCOPY | ZCS_MORE), 0);
@@ -145,7 +145,7 @@ static void more_after_refusal(void)
 {
 	struct app_conn *c;
 
-	c = open_with((struct zcs_conn_opts){.lent_max = 50000, .writable_at = ZCS_NONE});
+	c = open_with((struct zcs_conn_opts){ .lent_max = 50000, .writable_at = ZCS_NONE });
 	sim_equal(app_send_plain(c, 30000, ZCS_ZEROCOPY), 0);
 	sim_equal(app_send_plain(c, 40000, ZCS_ZEROCOPY), -EAGAIN);
 	sim_equal(app_send_plain(c, 1000, ZCS_ZEROCOPY | ZCS_MORE), 0);
@@ -165,7 +165,7 @@ static void more_then_close(void)
 	sim_assert(sim_peer_saw_fin(c->tcp));
 }
 
-/* ---- ENOBUFS --------------------------------------------------------------------------------------------- */
+/* ---- ENOBUFS --------------------------------------------------------------------------------- */
 
 /* Nothing is out and locked memory is too small: nobody will ever notify, so it must not wait. */
 static void memlock_with_nothing_out(void)
@@ -243,7 +243,7 @@ static void optmem_comes_back(void)
 	app_end(&app);
 }
 
-/* ---- other answers of the kernel ---------------------------------------------------------------------------- */
+/* ---- other answers of the kernel ------------------------------------------------------------- */
 
 static void option_refused(void)
 {
@@ -262,9 +262,9 @@ static void bad_memory(void)
 {
 	struct app_conn *c = open_one();
 	char *mem = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct iovec v = {mem, 8192};
-	struct zcs_msg m = {.size = sizeof(m), .iov = &v, .nr_iov = 1, .token = 1};
-	uint32_t flags[] = {0, ZCS_ZEROCOPY, ZCS_COPY};
+	struct iovec v = { mem, 8192 };
+	struct zcs_msg m = { .size = sizeof(m), .iov = &v, .nr_iov = 1, .token = 1 };
+	uint32_t flags[] = { 0, ZCS_ZEROCOPY, ZCS_COPY };
 
 	munmap(mem + 4096, 4096);
 	for (int i = 0; i < 3; i++) {
@@ -298,21 +298,21 @@ static void peer_reset(void)
 int main(void)
 {
 	static const struct sim_case cases[] = {
-		{"larger_than_budget", larger_than_budget},
-		{"writable_at", writable_at},
-		{"shared_budget", shared_budget},
-		{"kernel_is_full", kernel_is_full},
-		{"more_then_flush", more_then_flush},
-		{"more_at_full_budget", more_at_full_budget},
-		{"more_after_refusal", more_after_refusal},
-		{"more_then_close", more_then_close},
-		{"memlock_with_nothing_out", memlock_with_nothing_out},
-		{"memlock_small", memlock_small},
-		{"optmem_with_nothing_out", optmem_with_nothing_out},
-		{"optmem_comes_back", optmem_comes_back},
-		{"option_refused", option_refused},
-		{"bad_memory", bad_memory},
-		{"peer_reset", peer_reset},
+		{ "larger_than_budget", larger_than_budget },
+		{ "writable_at", writable_at },
+		{ "shared_budget", shared_budget },
+		{ "kernel_is_full", kernel_is_full },
+		{ "more_then_flush", more_then_flush },
+		{ "more_at_full_budget", more_at_full_budget },
+		{ "more_after_refusal", more_after_refusal },
+		{ "more_then_close", more_then_close },
+		{ "memlock_with_nothing_out", memlock_with_nothing_out },
+		{ "memlock_small", memlock_small },
+		{ "optmem_with_nothing_out", optmem_with_nothing_out },
+		{ "optmem_comes_back", optmem_comes_back },
+		{ "option_refused", option_refused },
+		{ "bad_memory", bad_memory },
+		{ "peer_reset", peer_reset },
 	};
 
 	return sim_main(cases, sizeof(cases) / sizeof(*cases), 5);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * test_close.c - the ends: close that drains, its deadline, abort, half-close, abandon, ages of loans
+ * test_close.c - the ends: close that drains, its deadline, abort, half-close, abandon, ages of
+ * loans
  */
 #include "app.h"
 
@@ -11,7 +12,7 @@ static struct app app;
 
 static struct app_conn *open_with(struct zcs_conn_opts o)
 {
-	struct zcs_ctx_opts co = {.size = sizeof(co), .zerocopy_min = ZCS_NONE};
+	struct zcs_ctx_opts co = { .size = sizeof(co), .zerocopy_min = ZCS_NONE };
 
 	o.prior_sends = ZCS_NONE;
 	o.send_way = ZCS_WAY_ZEROCOPY;
@@ -21,7 +22,7 @@ static struct app_conn *open_with(struct zcs_conn_opts o)
 
 static struct app_conn *open_one(void)
 {
-	return open_with((struct zcs_conn_opts){0});
+	return open_with((struct zcs_conn_opts){ 0 });
 }
 
 static void wait_closed(struct app_conn *c)
@@ -41,7 +42,8 @@ static void close_drains(void)
 		sim_equal(app_send_plain(c, 30000, 0), 0);
 	app_close(c);
 	app_close(c);
-	sim_equal(zcs_conn_send(c->conn, &(struct zcs_msg){.size = sizeof(struct zcs_msg)}), -EPIPE);
+	sim_equal(zcs_conn_send(c->conn, &(struct zcs_msg){ .size = sizeof(struct zcs_msg) }),
+		  -EPIPE);
 	wait_closed(c);
 	sim_equal(sim_peer_got(c->tcp), 300000);
 	sim_assert(sim_peer_saw_fin(c->tcp));
@@ -79,7 +81,7 @@ static void close_deadline(void)
 	sim_default.silent = true;
 	sim_default.cwnd = 15000;
 	sim_default.share_bytes = 0;
-	c = open_with((struct zcs_conn_opts){.drain_ms = 2000});
+	c = open_with((struct zcs_conn_opts){ .drain_ms = 2000 });
 	for (int i = 0; i < 10; i++)
 		sim_equal(app_send_plain(c, 10000, 0), 0);
 	app_close(c);
@@ -100,7 +102,7 @@ static void condemns(void)
 
 	sim_default.silent = true;
 	sim_default.share_bytes = 0;
-	c = open_with((struct zcs_conn_opts){.drain_ms = 100});
+	c = open_with((struct zcs_conn_opts){ .drain_ms = 100 });
 	for (int i = 0; i < 6; i++) {
 		sim_knobs(c->tcp)->hold_pct = i == 1 || i == 4 ? 100 : 0;
 		sim_equal(app_send_plain(c, 10000, 0), 0);
@@ -119,16 +121,19 @@ static void condemns(void)
 	app_end(&app);
 }
 
-/* Condemned pool memory leaves circulation: later buffers are somewhere else, or have other pages. */
+/*
+ * Condemned pool memory leaves circulation: later buffers are somewhere else, or have other
+ * pages.
+ */
 static void condemns_pool(void)
 {
-	struct app_send s = {.len = 100000, .flags = ZCS_GIVE};
+	struct app_send s = { .len = 100000, .flags = ZCS_GIVE };
 	struct app_conn *c;
 	void *bufs[40];
 
 	sim_default.silent = true;
 	sim_default.hold_pct = 100;
-	c = open_with((struct zcs_conn_opts){.drain_ms = 100});
+	c = open_with((struct zcs_conn_opts){ .drain_ms = 100 });
 	for (int i = 0; i < 3; i++)
 		sim_equal(app_send(c, &s), 0);
 	app_close(c);
@@ -141,6 +146,30 @@ static void condemns_pool(void)
 	for (int i = 0; i < 40; i++)
 		zcs_buf_free(app.ctx, bufs[i]);
 	sim_let_go(c->tcp); /* reads what it held, and compares */
+	app_end(&app);
+}
+
+/* The head of a condemned message lies in memory of the library's, which must not be used again. */
+static void condemns_head(void)
+{
+	struct app_send s = { .len = 10000, .head = 200 };
+	struct app_conn *c, *d;
+
+	sim_default.silent = true;
+	sim_default.hold_pct = 100;
+	c = open_with((struct zcs_conn_opts){ .drain_ms = 100 });
+	sim_equal(app_send(c, &s), 0);
+	app_close(c);
+	wait_closed(c);
+	sim_equal(app.msgs[0].state, APP_CONDEMNED);
+	sim_default.silent = false;
+	sim_default.hold_pct = 0;
+	d = app_conn(&app, NULL);
+	for (int i = 0; i < 400; i++) {
+		sim_assert(app_send(d, &s) >= 0);
+		app_drain(&app);
+	}
+	sim_let_go(c->tcp);
 	app_end(&app);
 }
 
@@ -226,7 +255,7 @@ static void loan_age(void)
 	struct app_conn *c;
 
 	sim_default.silent = true;
-	c = open_with((struct zcs_conn_opts){.loan_age_ms = 300, .drain_ms = ZCS_NONE});
+	c = open_with((struct zcs_conn_opts){ .loan_age_ms = 300, .drain_ms = ZCS_NONE });
 	sim_equal(app_send_plain(c, 30000, 0), 0);
 	app_take(&app, 200);
 	sim_equal(c->nr_errors, 0);
@@ -238,7 +267,7 @@ static void loan_age(void)
 
 static void not_aged(void)
 {
-	struct app_conn *c = open_with((struct zcs_conn_opts){.loan_age_ms = 300});
+	struct app_conn *c = open_with((struct zcs_conn_opts){ .loan_age_ms = 300 });
 
 	for (int i = 0; i < 20; i++) {
 		sim_equal(app_send_plain(c, 30000, 0), 0);
@@ -276,18 +305,19 @@ static void abandon(void)
 int main(void)
 {
 	static const struct sim_case cases[] = {
-		{"close_drains", close_drains},
-		{"close_waits", close_waits},
-		{"close_deadline", close_deadline},
-		{"condemns", condemns},
-		{"condemns_pool", condemns_pool},
-		{"abort_now", abort_now},
-		{"half_close", half_close},
-		{"peer_fin_then_send", peer_fin_then_send},
-		{"close_with_unread_input", close_with_unread_input},
-		{"loan_age", loan_age},
-		{"not_aged", not_aged},
-		{"abandon", abandon},
+		{ "close_drains", close_drains },
+		{ "close_waits", close_waits },
+		{ "close_deadline", close_deadline },
+		{ "condemns", condemns },
+		{ "condemns_pool", condemns_pool },
+		{ "condemns_head", condemns_head },
+		{ "abort_now", abort_now },
+		{ "half_close", half_close },
+		{ "peer_fin_then_send", peer_fin_then_send },
+		{ "close_with_unread_input", close_with_unread_input },
+		{ "loan_age", loan_age },
+		{ "not_aged", not_aged },
+		{ "abandon", abandon },
 	};
 
 	return sim_main(cases, sizeof(cases) / sizeof(*cases), 5);

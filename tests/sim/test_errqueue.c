@@ -23,8 +23,8 @@ static void foreign(void *user, const struct msghdr *msg, size_t payload_len)
 
 static struct app_conn *open_one(zcs_foreign_fn *fn)
 {
-	struct zcs_ctx_opts co = {.size = sizeof(co), .zerocopy_min = ZCS_NONE};
-	struct zcs_conn_opts o = {.prior_sends = ZCS_NONE, .send_way = ZCS_WAY_ZEROCOPY};
+	struct zcs_ctx_opts co = { .size = sizeof(co), .zerocopy_min = ZCS_NONE };
+	struct zcs_conn_opts o = { .prior_sends = ZCS_NONE, .send_way = ZCS_WAY_ZEROCOPY };
 
 	o.foreign = fn;
 	o.lent_max = 64 << 20;
@@ -69,8 +69,8 @@ static void ipv4(void)
 }
 
 /*
- * Guard 9: a socket that is always writable gives no reason to read the queue, and each unread entry
- * holds option memory. Mostly they merge; here one in 40 does not.
+ * Guard 9: a socket that is always writable gives no reason to read the queue, and each unread
+ * entry holds option memory. Mostly they merge; here one in 40 does not.
  */
 static void read_now_and_then(void)
 {
@@ -146,13 +146,13 @@ static void others_dropped(void)
 int main(void)
 {
 	static const struct sim_case cases[] = {
-		{"ipv6", ipv6},
-		{"v4mapped", v4mapped},
-		{"ipv4", ipv4},
-		{"read_now_and_then", read_now_and_then},
-		{"none_merges", none_merges},
-		{"others", others},
-		{"others_dropped", others_dropped},
+		{ "ipv6", ipv6 },
+		{ "v4mapped", v4mapped },
+		{ "ipv4", ipv4 },
+		{ "read_now_and_then", read_now_and_then },
+		{ "none_merges", none_merges },
+		{ "others", others },
+		{ "others_dropped", others_dropped },
 	};
 
 	return sim_main(cases, sizeof(cases) / sizeof(*cases), 5);

@@ -13,7 +13,7 @@ static struct app app;
 
 static struct app_conn *open_one(enum zcs_way way)
 {
-	struct zcs_conn_opts o = {.prior_sends = ZCS_NONE, .trust = ZCS_TRUST_PEER};
+	struct zcs_conn_opts o = { .prior_sends = ZCS_NONE, .trust = ZCS_TRUST_PEER };
 
 	o.recv_way = way;
 	app_open(&app, NULL);
@@ -56,7 +56,7 @@ static void arrive(void *arg)
 static void early_wake(void)
 {
 	struct app_conn *c = open_one(sim.seed % 2 ? ZCS_WAY_COPY : ZCS_WAY_ZEROCOPY);
-	struct part first = {c->tcp, 47616, true}, rest = {c->tcp, 17920, false};
+	struct part first = { c->tcp, 47616, true }, rest = { c->tcp, 17920, false };
 
 	app_take(&app, 0);
 	app_recv_all(c);
@@ -83,7 +83,7 @@ static void any_pieces(void)
 		uint64_t sum = 0;
 
 		for (int k = 0; k < 10; k++) {
-			parts[k] = (struct part){c->tcp, 1 + sim_rnd(60000), false};
+			parts[k] = (struct part){ c->tcp, 1 + sim_rnd(60000), false };
 			sim_at((uint64_t)(k + 1) * SIM_MS, arrive, &parts[k]);
 			sum += parts[k].len;
 		}
@@ -106,7 +106,7 @@ static void wakes_once(void)
 	sim_equal(zcs_conn_expect(c->conn, 64 * 1000), 0);
 	sim_assert(sim_tcp_lowat(c->tcp) > 30000);
 	for (int k = 0; k < 64; k++) {
-		parts[k] = (struct part){c->tcp, 1000, false};
+		parts[k] = (struct part){ c->tcp, 1000, false };
 		sim_at((uint64_t)(k + 1) * SIM_MS, arrive, &parts[k]);
 	}
 	receive(c, 64 * 1000);
@@ -157,7 +157,7 @@ static void ends_early(void)
 /* More is expected than the budget lets in. */
 static void beyond_budget(void)
 {
-	struct zcs_conn_opts o = {.prior_sends = ZCS_NONE, .borrowed_max = 50000};
+	struct zcs_conn_opts o = { .prior_sends = ZCS_NONE, .borrowed_max = 50000 };
 	struct app_conn *c;
 	struct part part;
 
@@ -167,7 +167,7 @@ static void beyond_budget(void)
 	app_recv_all(c);
 	sim_equal(zcs_conn_expect(c->conn, 500000), 0);
 	for (int i = 1; i <= 10; i++) {
-		part = (struct part){c->tcp, 50000, false};
+		part = (struct part){ c->tcp, 50000, false };
 		sim_at(SIM_MS, arrive, &part);
 		receive(c, (uint64_t)i * 50000);
 	}
@@ -177,12 +177,9 @@ static void beyond_budget(void)
 int main(void)
 {
 	static const struct sim_case cases[] = {
-		{"early_wake", early_wake},
-		{"any_pieces", any_pieces},
-		{"wakes_once", wakes_once},
-		{"taken_back", taken_back},
-		{"ends_early", ends_early},
-		{"beyond_budget", beyond_budget},
+		{ "early_wake", early_wake }, { "any_pieces", any_pieces },
+		{ "wakes_once", wakes_once }, { "taken_back", taken_back },
+		{ "ends_early", ends_early }, { "beyond_budget", beyond_budget },
 	};
 
 	return sim_main(cases, sizeof(cases) / sizeof(*cases), 20);

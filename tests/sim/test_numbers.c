@@ -12,8 +12,8 @@ static struct app app;
 
 static struct app_conn *open_with(uint64_t prior)
 {
-	struct zcs_ctx_opts co = {.size = sizeof(co), .zerocopy_min = ZCS_NONE};
-	struct zcs_conn_opts o = {.prior_sends = prior, .send_way = ZCS_WAY_ZEROCOPY};
+	struct zcs_ctx_opts co = { .size = sizeof(co), .zerocopy_min = ZCS_NONE };
+	struct zcs_conn_opts o = { .prior_sends = prior, .send_way = ZCS_WAY_ZEROCOPY };
 
 	o.lent_max = 64 << 20;
 	app_open(&app, &co);
@@ -200,15 +200,15 @@ static void copied_hint(void)
 int main(void)
 {
 	static const struct sim_case cases[] = {
-		{"failed_calls_take_none", failed_calls_take_none},
-		{"shared_and_merged", shared_and_merged},
-		{"holes", holes},
-		{"reset_reverses", reset_reverses},
-		{"made_up_ranges", made_up_ranges},
-		{"repeated", repeated},
-		{"wraps", wraps},
-		{"last_piece_copied", last_piece_copied},
-		{"copied_hint", copied_hint},
+		{ "failed_calls_take_none", failed_calls_take_none },
+		{ "shared_and_merged", shared_and_merged },
+		{ "holes", holes },
+		{ "reset_reverses", reset_reverses },
+		{ "made_up_ranges", made_up_ranges },
+		{ "repeated", repeated },
+		{ "wraps", wraps },
+		{ "last_piece_copied", last_piece_copied },
+		{ "copied_hint", copied_hint },
 	};
 
 	return sim_main(cases, sizeof(cases) / sizeof(*cases), 5);

@@ -16,7 +16,7 @@ static struct app app;
 
 static struct app_conn *open_two(struct app_conn **to_out, uint64_t borrowed_max)
 {
-	struct zcs_conn_opts o = {.prior_sends = ZCS_NONE, .trust = ZCS_TRUST_PEER};
+	struct zcs_conn_opts o = { .prior_sends = ZCS_NONE, .trust = ZCS_TRUST_PEER };
 	struct app_conn *from;
 
 	o.recv_way = o.send_way = ZCS_WAY_ZEROCOPY;
@@ -44,8 +44,8 @@ static int forward(struct app_conn *to, uint32_t flags)
 }
 
 /*
- * Mapped pages go out again while the window is reused: the kernel holds the pages, the window shows
- * new ones at the same addresses.
+ * Mapped pages go out again while the window is reused: the kernel holds the pages, the window
+ * shows new ones at the same addresses.
  */
 static void relay(void)
 {
@@ -102,6 +102,32 @@ static void relay_back_pressure(void)
 	}
 	app_take(&app, 1);
 	sim_equal(app_stats(from).borrowed, 0);
+	app_end(&app);
+}
+
+/* A private copy that was forwarded and is condemned: later reads must not land in its memory. */
+static void condemned_copy(void)
+{
+	struct app_conn *from, *to;
+
+	from = open_two(&to, 0);
+	sim_knobs(to->tcp)->hold_pct = 100;
+	sim_knobs(to->tcp)->silent = true;
+	sim_peer_send(from->tcp, 30000, SIM_UNMAPPED, 0);
+	app_take(&app, 0);
+	while (app_recv(from, 8, 0) > 0)
+		while (app.nr_spans)
+			sim_equal(forward(to, ZCS_ZEROCOPY), 0);
+	sim_assert(app_stats(to).tx_bytes_lent > 0);
+	to->closing = true;
+	zcs_conn_abort(to->conn);
+	app_take(&app, 0);
+	for (int i = 0; i < 100; i++) {
+		sim_peer_send(from->tcp, 30000, SIM_UNMAPPED, 0);
+		app_take(&app, 0);
+		app_recv_all(from);
+	}
+	sim_let_go(to->tcp);
 	app_end(&app);
 }
 
@@ -163,7 +189,7 @@ static void stabilize(void)
 	app_end(&app);
 }
 
-/* ---- files --------------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static int make_file(size_t len)
 {
@@ -212,8 +238,8 @@ static void file_too_short(void)
 	sim_expect(to->tcp, 100000, FILE_KEY, 0);
 	to->app->msgs = realloc(app.msgs, 64 * sizeof(*app.msgs));
 	app.max_msgs = 64;
-	app.msgs[app.nr_msgs++] = (struct app_msg){
-		.c = to, .state = APP_OUT, .total = 150000, .file = true};
+	app.msgs[app.nr_msgs++] =
+		(struct app_msg){ .c = to, .state = APP_OUT, .total = 150000, .file = true };
 	to->out++;
 	sim_equal(zcs_conn_send_file(to->conn, fd, 0, 150000, app.nr_msgs), 0);
 	to->tx_pos = 100000;
@@ -231,13 +257,14 @@ static void file_too_short(void)
 int main(void)
 {
 	static const struct sim_case cases[] = {
-		{"relay", relay},
-		{"relay_back_pressure", relay_back_pressure},
-		{"forward_fails", forward_fails},
-		{"forward_then_reset", forward_then_reset},
-		{"stabilize", stabilize},
-		{"file_in_order", file_in_order},
-		{"file_too_short", file_too_short},
+		{ "relay", relay },
+		{ "relay_back_pressure", relay_back_pressure },
+		{ "condemned_copy", condemned_copy },
+		{ "forward_fails", forward_fails },
+		{ "forward_then_reset", forward_then_reset },
+		{ "stabilize", stabilize },
+		{ "file_in_order", file_in_order },
+		{ "file_too_short", file_too_short },
 	};
 
 	return sim_main(cases, sizeof(cases) / sizeof(*cases), 10);
