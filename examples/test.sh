@@ -15,7 +15,7 @@ fail() {
 port_of() {
 	local _ port
 	for _ in {1..500}; do
-		read -r _ port <"$1" && [ -n "$port" ] && echo "$port" && return
+		[ -s "$1" ] && read -r _ port <"$1" && echo "$port" && return
 		sleep 0.01
 	done
 	fail "no port in $1"

@@ -192,6 +192,11 @@ ZCS_EXPORT void zcs_conn_close(struct zcs_conn *c)
 	r = tx_push(c);
 	if (r < 0)
 		conn_fail(c, r);
+	if (c->error && c->tcp && !tx_is_empty(c)) {
+		/* Nothing to wait for but loans: the kernel gives them back at once. */
+		disconnect(c);
+		reap(c, UINT32_MAX);
+	}
 	file_acked(c);
 	close_step(c);
 	if (c->closed)

@@ -4,7 +4,7 @@
  *
  *	send:	 send.c zcs_conn_send -> tx.c tx_push -> sys -> ledger
  *	reap:	 ctx.c -> conn.c conn_work -> reap.c -> errq, ledger -> tx.c tx_release -> event
- *	receive: rx.c zcs_conn_recv -> window, sys
+ *	receive: rx.c zcs_conn_recv -> map.c -> window, sys
  *	end:	 close.c
  */
 #ifndef ZCSI_CONN_H
@@ -153,7 +153,7 @@ void file_acked(struct zcs_conn *c); /* releases files that the peer's kernel ha
 
 /* rx.c */
 void rx_ready(struct zcs_conn *c, uint32_t revents);
-bool rx_budget_left(const struct zcs_conn *c);
+uint64_t rx_budget_room(const struct zcs_conn *c); /* bytes that may still be borrowed */
 
 /* span.c */
 void span_fill(struct zcs_conn *c, struct zcs_span *s, char *base, size_t len, uint32_t flags);

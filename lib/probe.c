@@ -432,7 +432,7 @@ int probe_socket(int fd, struct probe_socket *out)
 	if (out->family == AF_INET || out->family == AF_INET6) {
 		out->tcp = out->protocol == IPPROTO_TCP;
 		out->state = tcp_state(fd, &out->has_sent);
-		out->ulp = has_ulp(fd);
+		out->ulp = out->tcp && has_ulp(fd);
 		out->tcp &= !out->ulp;
 	}
 	ret = connection_state(fd, &out->state);

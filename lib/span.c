@@ -71,7 +71,7 @@ void span_unstall(struct zcs_ctx *ctx)
 		struct zcs_conn *c = container_of(e, struct zcs_conn, stalled);
 
 		e = e->next;
-		if (!rx_budget_left(c))
+		if (!rx_budget_room(c))
 			continue;
 		list_del(&c->stalled);
 		c->rx_told = true;
