@@ -189,7 +189,9 @@ int dest_commit(struct dest *dest)
 	}
 	r = close(dest->fd) < 0 && errno != EINTR ? -errno : 0;
 	dest->fd = -1;
-	/* Some file systems cannot sync a directory and say EINVAL; theirs is durable or never is. */
+	/*
+	 * Some file systems cannot sync a directory and say EINVAL; theirs is durable or never is.
+	 */
 	if (fsync(dest->dir->fd) < 0 && errno != EINVAL && errno != EBADF)
 		return -errno;
 	return r;

@@ -80,7 +80,9 @@ int64_t source_read(struct source *source, void *buf, size_t len)
 	ssize_t n;
 
 	if (source->stream) {
-		/* Not O_NONBLOCK: that would be set for everybody who shares this terminal or pipe. */
+		/*
+		 * Not O_NONBLOCK: that would be set for everybody who shares this terminal or pipe.
+		 */
 		if (poll(&pollfd, 1, 0) == 0)
 			return -EAGAIN;
 		n = read(source->fd, buf, len);

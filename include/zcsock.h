@@ -188,8 +188,8 @@ void zcs_buf_free(struct zcs_ctx *ctx, void *buf);
 
 /*
  * An error-queue message that is not the library's: a transmit timestamp, an ICMP error, a
- * notification of somebody else's send. Called from within any call that sends, closes or processes;
- * must not call into the library. msg->msg_iov holds payload_len bytes of payload.
+ * notification of somebody else's send. Called from within any call that sends, closes or
+ * processes; must not call into the library. msg->msg_iov holds payload_len bytes of payload.
  */
 typedef void zcs_foreign_fn(void *user, const struct msghdr *msg, size_t payload_len);
 
@@ -286,7 +286,8 @@ struct zcs_msg {
  * -EPIPE, -ECONNRESET ...: the connection is gone; nothing was taken.
  * -EFAULT: iov names memory that is not there; nothing was taken. Found at once if the kernel was
  *    asked at once; later it breaks the connection (ZCS_COPY: a segmentation fault, as any copy).
- * -EINVAL (flags that are unknown or exclude each other, head_len, a length sum over SSIZE_MAX, ZCS_GIVE of what is not a buffer of yours),
+ * -EINVAL (flags that are unknown or exclude each other, head_len, a length sum over SSIZE_MAX,
+ * ZCS_GIVE of what is not a buffer of yours),
  * -ENOMEM: nothing was taken.
  */
 ZCS_MUST int zcs_conn_send(struct zcs_conn *conn, const struct zcs_msg *msg);
@@ -294,8 +295,8 @@ ZCS_MUST int zcs_conn_send(struct zcs_conn *conn, const struct zcs_msg *msg);
  * `len` bytes of `file` from offset `off`, in order with messages, by sendfile(2). Keep the
  * descriptor open until RELEASED, which comes when the peer's kernel has the bytes: until then a
  * change to that part of the file changes what is sent. A file that ends early: status -ENODATA,
- * `bytes` were sent, the connection stays usable. A file lends no memory: no budget counts it. 0, or
- * an error as of zcs_conn_send, but never -EAGAIN.
+ * `bytes` were sent, the connection stays usable. A file lends no memory: no budget counts it. 0,
+ * or an error as of zcs_conn_send, but never -EAGAIN.
  */
 ZCS_MUST int zcs_conn_send_file(struct zcs_conn *conn, int file, uint64_t off, uint64_t len,
 				uint64_t token);

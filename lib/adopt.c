@@ -126,8 +126,8 @@ ssize_t adopt_try(struct zcs_conn *c, struct msg *m)
 
 /*
  * A foreign number can still turn up here, of pages that a card or a queueing discipline held on
- * to. So the probe's is the highest one that came, once the probe is acknowledged and for a while no
- * other followed.
+ * to. So the probe's is the highest one that came, once the probe is acknowledged and for a while
+ * no other followed.
  */
 void adopt_note(struct zcs_conn *c, const struct errq_note *note)
 {

@@ -17,7 +17,10 @@
 #define SO_ZEROCOPY 60
 #endif
 
-/* How often acknowledgement is looked up: of a file, a line to be quiet; of a close, which wakes us. */
+/*
+ * How often acknowledgement is looked up: of a file, a line to be quiet; of a close, which wakes
+ * us.
+ */
 #define LOOK_NS	      (5ull * 1000000)
 #define LOOK_CLOSE_NS (50ull * 1000000)
 #define ROUTE_AGE_MS  1000u /* routes change: look again */

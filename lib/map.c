@@ -55,8 +55,8 @@ struct map_call {
 };
 
 /*
- * recv_skip_hint reaches to the end of the packet when the next byte lies inside a page, although to
- * copy to the end of that page is enough. Where the position is not known: no limit.
+ * recv_skip_hint reaches to the end of the packet when the next byte lies inside a page, although
+ * to copy to the end of that page is enough. Where the position is not known: no limit.
  */
 static uint32_t to_page_end(const struct zcs_conn *c)
 {

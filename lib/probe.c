@@ -249,8 +249,9 @@ static enum probe_route device_kind(int fd, uint32_t device)
 }
 
 /*
- * Where it comes from. A route through a card can still lead to a neighbour on this host (an address
- * that is rewritten on the way: DNAT), but what such a one sends mostly arrives without a card's NAPI.
+ * Where it comes from. A route through a card can still lead to a neighbour on this host (an
+ * address that is rewritten on the way: DNAT), but what such a one sends mostly arrives without a
+ * card's NAPI.
  */
 static bool is_from_card(int fd)
 {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* A registration for nothing at all still wakes for notifications, and edges come per completion. */
+/*
+ * A registration for nothing at all still wakes for notifications, and edges come per completion.
+ */
 #include "kit.h"
 
 #include <sys/epoll.h>

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* An empty message must be answered by the library itself: no notification will ever come for it. */
+/*
+ * An empty message must be answered by the library itself: no notification will ever come for it.
+ */
 #include "kit.h"
 
 #include <sys/socket.h>

@@ -22,6 +22,7 @@ readme() {
 
 # What a reader copies must compile.
 example() {
+	# shellcheck disable=SC2016 # the $ is sed's
 	sed -n '/^```c$/,/^```$/{/^```/d;p}' README.md |
 		cc -std=gnu11 -Wall -Wextra -Werror -Iinclude -fsyntax-only -x c -
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The parts of the command that need no connection: frames, names, keys, URLs, text, the handshake. */
+/*
+ * The parts of the command that need no connection: frames, names, keys, URLs, text, the handshake.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

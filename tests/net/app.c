@@ -152,6 +152,16 @@ void app_send_all(struct app *a, uint64_t total, const struct shape *shape)
 	}
 }
 
+/* Condemned memory stays as it is; named here, so that it does not pass for a leak. */
+static void keep_for_ever(void *mem)
+{
+	static void *kept[1024];
+	static size_t nr;
+
+	assert_true(nr < sizeof(kept) / sizeof(*kept));
+	kept[nr++] = mem;
+}
+
 static void take_back(struct app *a, const struct zcs_event *e)
 {
 	size_t slot = e->token & TOKEN_SLOT;
@@ -165,7 +175,8 @@ static void take_back(struct app *a, const struct zcs_event *e)
 		give_back(a, l);
 		a->released++;
 	} else {
-		a->condemned++; /* stays as it is, for ever */
+		a->condemned++;
+		keep_for_ever(l->mem);
 	}
 	l->out = false;
 	l->next = a->free_loan;

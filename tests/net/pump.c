@@ -3,6 +3,7 @@
 #include "net.h"
 
 #include <linux/errqueue.h>
+#include <sys/mman.h>
 
 #define EVENTS 7 /* few, so that taking them in batches is tried */
 
@@ -23,6 +24,14 @@ static size_t open_apps(const struct net *n)
 	return open;
 }
 
+/* What was sent with MSG_ZEROCOPY must stay as it is: it is unmapped, never written again. */
+static void peer_forget(struct peer *p)
+{
+	if (p->tx_mem)
+		munmap(p->tx_mem, p->tx_len);
+	p->tx_mem = NULL;
+}
+
 void net_finish(struct net *n)
 {
 	size_t i;
@@ -41,7 +50,7 @@ void net_finish(struct net *n)
 	for (i = 0; i < n->nr_peers; i++) {
 		if (n->peers[i]->fd >= 0)
 			close(n->peers[i]->fd);
-		free(n->peers[i]->tx_mem);
+		peer_forget(n->peers[i]);
 		free(n->peers[i]);
 	}
 }
@@ -62,11 +71,9 @@ struct peer *peer_open(struct net *n, int fd)
 void peer_send(struct peer *p, size_t len)
 {
 	assert_true(p->tx_at == p->tx_len);
-	/* What was sent with MSG_ZEROCOPY must stay as it is: the old memory is only given up. */
-	if (!(p->tx_flags & MSG_ZEROCOPY))
-		free(p->tx_mem);
-	p->tx_mem = NULL;
-	assert_int_equal(posix_memalign((void **)&p->tx_mem, 4096, len), 0);
+	peer_forget(p);
+	p->tx_mem = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(p->tx_mem, MAP_FAILED);
 	stream_fill(p->tx_seed, p->tx_pos, p->tx_mem, len);
 	p->tx_pos += len;
 	p->tx_len = len;

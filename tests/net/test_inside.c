@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A read that ends inside a page. The kernel's hint is then to copy the rest of the packet, although
- * to copy the rest of that page is enough to map again.
+ * A read that ends inside a page. The kernel's hint is then to copy the rest of the packet,
+ * although to copy the rest of that page is enough to map again.
  */
 #include "net.h"
 

@@ -262,7 +262,9 @@ static void route__through_a_card(void **state)
 	(void)state;
 	need(has_links, "no namespace with a veth pair");
 	fake.bus_info = "0000:00:1f.6";
-	/* Packets that came over no card, whatever the route says: an address rewritten on the way. */
+	/*
+	 * Packets that came over no card, whatever the route says: an address rewritten on the way.
+	 */
 	assert_int_equal(route_to(AF_INET, "10.9.0.2", 0, NULL), PROBE_ROUTE_VIRTUAL);
 	fake.napi = 8193;
 	assert_int_equal(route_to(AF_INET, "10.9.0.2", 0, NULL), PROBE_ROUTE_CARD);
