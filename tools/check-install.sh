@@ -57,7 +57,7 @@ uninstall() {
 }
 
 clean_tree() {
-	diff <(echo "$before") <(git status --porcelain) | sed -n 's/^>/changed by the build:/p'
+	diff <(echo "$before") <(echo "$(git status --porcelain)") | sed -n 's/^>/changed by the build:/p'
 }
 
 verdict build stranger uninstall clean_tree
