@@ -57,7 +57,9 @@ uninstall() {
 }
 
 clean_tree() {
-	diff <(echo "$before") <(echo "$(git status --porcelain)") | sed -n 's/^>/changed by the build:/p'
+	local after
+	after=$(git status --porcelain)
+	diff <(echo "$before") <(echo "$after") | sed -n 's/^>/changed by the build:/p'
 }
 
 verdict build stranger uninstall clean_tree
