@@ -58,10 +58,10 @@ enum zcs_reason {
 	ZCS_R_ULP,	      /* a protocol such as kernel TLS sits on the socket */
 	ZCS_R_UNMAPPABLE,     /* received data was not in whole pages of its own */
 	ZCS_R_ADOPTING,	      /* earlier flagged sends of somebody else may still be out */
-	ZCS_R_DISTRUST,	   /* notifications named sends that were never made: counted, not used */
+	ZCS_R_DISTRUST,	   /* notifications named sends never made: what is out waits for close */
 	ZCS_R_WINDOW_FULL, /* every part of the receive window holds a borrowed span */
 	ZCS_R_URGENT,	   /* urgent data came: received as recv(2) does from then on */
-	ZCS_R_BUDGET,	   /* too little of borrowed_max is left to map */
+	ZCS_R_BUDGET,	   /* too little of borrowed_max, or of max_bytes, is left to map */
 	ZCS_R_OTHER,
 };
 
@@ -82,7 +82,7 @@ enum zcs_event_type {
 	/*
 	 * token: the memory never comes back, instead of RELEASED; only after a close deadline or
 	 * an abort, when a queue or a card still holds the pages. You may munmap it; do not write
-	 * it and do not give it back to an allocator.
+	 * it and do not give it back to an allocator (but pool memory to zcs_buf_free).
 	 */
 	ZCS_EV_CONDEMNED,
 	ZCS_EV_OPEN,	 /* a connecting descriptor is now connected */
@@ -93,8 +93,8 @@ enum zcs_event_type {
 	/*
 	 * The last one; `conn` is invalid once you call zcs_ctx_events again. status 0 after a
 	 * close of a TCP connection that was allowed to drain: the peer's kernel acknowledged every
-	 * byte (the only statement about delivery here); -ETIMEDOUT: not all within drain_ms;
-	 * -ECONNABORTED: you aborted it; else what broke the connection.
+	 * byte (the only statement about delivery, but for files); -ETIMEDOUT: not all within
+	 * drain_ms; -ECONNABORTED: you aborted it; else what broke the connection.
 	 */
 	ZCS_EV_CLOSED,
 };
@@ -216,15 +216,16 @@ struct zcs_conn_opts {
 	uint64_t writable_at;
 	/* Bytes; default 8 MiB; the only back-pressure of a receiver that maps. */
 	uint64_t borrowed_max;
-	/* A loan older than this breaks the connection: ERROR -ETIMEDOUT; default: no limit. */
+	/* A message that is out for longer breaks the connection: -ETIMEDOUT; default: no limit. */
 	uint64_t loan_age_ms;
 	/* How long close may drain; default 30000; ZCS_NONE: not at all. */
 	uint64_t drain_ms;
 	/*
 	 * Calls with MSG_ZEROCOPY made on this descriptor before: 0 you do not know, ZCS_NONE none
 	 * (a new socket, or one accepted from a listener with the option), else their number, as
-	 * zcs_conn_detach gave it. When unknown and SO_ZEROCOPY is already set, nothing is lent
-	 * until the line has been quiet once. Ignored in an update.
+	 * zcs_conn_detach gave it. When unknown, on a socket that has SO_ZEROCOPY set or has sent
+	 * anything, nothing is lent until the line was quiet and the count is found out. Ignored in
+	 * an update.
 	 */
 	uint64_t prior_sends;
 	uint32_t send_way;  /* enum zcs_way */
@@ -238,7 +239,7 @@ struct zcs_conn_opts {
  * UNIX stream sockets are known, and copy. The descriptor is the library's until CLOSED or detach;
  * on failure it stays yours. opts may be NULL.
  * -EBADF, -ENOTSOCK, -ENOTCONN, -EINVAL (listening),
- * -EOPNOTSUPP (not a stream), -EEXIST (already open here), -E2BIG, -ENOMEM; of a connection that is
+ * -EOPNOTSUPP (not a stream), -EEXIST (polled by this context already), -E2BIG, -ENOMEM; of a connection that is
  * broken already, what broke it: -ECONNRESET ...
  */
 ZCS_MUST int zcs_conn_open(struct zcs_ctx *ctx, int fd, const struct zcs_conn_opts *opts,
@@ -281,7 +282,8 @@ struct zcs_msg {
 /*
  * 0: accepted whole; one event will carry the token. With ZCS_GIVE: accepted, no event, the memory
  *    is yours no more.
- * 1: accepted, every byte copied: the memory is yours now, no event. Always so with ZCS_COPY.
+ * 1: accepted, every byte copied: the memory is yours now, no event. Always so with ZCS_COPY, and
+ *    for an empty message.
  * -EAGAIN: a budget is full; nothing was taken, WRITABLE follows.
  * -EPIPE, -ECONNRESET ...: the connection is gone; nothing was taken.
  * -EFAULT: iov names memory that is not there; nothing was taken. Found at once if the kernel was

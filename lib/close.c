@@ -164,7 +164,8 @@ void close_deadline(struct zcs_conn *c)
 		close_abort(c, -ETIMEDOUT);
 		return;
 	}
-	c->error = -ETIMEDOUT;
+	discard_input(c);
+	c->error = c->error ? c->error : -ETIMEDOUT;
 	finish(c);
 }
 

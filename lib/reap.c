@@ -22,7 +22,8 @@ static void foreign(struct zcs_conn *c, const struct msghdr *mh, size_t payload_
 }
 
 /*
- * Notifications that cannot be believed: nothing is lent any more, what is out waits for the close.
+ * Notifications that cannot be believed: nothing is lent any more. If our count was wrong, what is
+ * out stays out until the close.
  */
 static void distrust(struct zcs_conn *c)
 {

@@ -399,8 +399,9 @@ ZCS_EXPORT int zcs_conn_send_span(struct zcs_conn *c, const struct zcs_span *spa
 	uint32_t i;
 	int r = conn_refuses(c);
 
-	if (!r && (flags & ~(ZCS_MORE | ZCS_COPY | ZCS_ZEROCOPY) || !span->len ||
-		   !span_is_of(c->ctx, span)))
+	if (!r &&
+	    (flags & ~(ZCS_MORE | ZCS_COPY | ZCS_ZEROCOPY) ||
+	     (flags & ZCS_COPY && flags & ZCS_ZEROCOPY) || !span->len || !span_is_of(c->ctx, span)))
 		r = -EINVAL;
 	if (r)
 		return r;
