@@ -147,7 +147,7 @@ ZCS_MUST int zcs_ctx_free(struct zcs_ctx *ctx);
 /*
  * Abort every connection now. Afterwards every token is in the event queue, RELEASED or CONDEMNED,
  * followed by each connection's CLOSED, and spans that you still hold are forfeited (do not touch
- * them any more): take the events, then zcs_ctx_free succeeds.
+ * them any more): take the events, then zcs_ctx_free succeeds. Nothing can be opened any more.
  */
 void zcs_ctx_abandon(struct zcs_ctx *ctx);
 
@@ -238,9 +238,9 @@ struct zcs_conn_opts {
  * Takes a connected or connecting stream socket. TCP lends and maps; kernel TLS, MPTCP, VSOCK and
  * UNIX stream sockets are known, and copy. The descriptor is the library's until CLOSED or detach;
  * on failure it stays yours. opts may be NULL.
- * -EBADF, -ENOTSOCK, -ENOTCONN, -EINVAL (listening),
- * -EOPNOTSUPP (not a stream), -EEXIST (polled by this context already), -E2BIG, -ENOMEM; of a connection that is
- * broken already, what broke it: -ECONNRESET ...
+ * -EBADF, -ENOTSOCK, -ENOTCONN, -EINVAL (listening, or the context was abandoned), -EOPNOTSUPP (not
+ * a stream), -EEXIST (polled by this context already), -E2BIG, -ENOMEM, -ENOSPC (epoll's limit); of
+ * a connection that is broken already, what broke it: -ECONNRESET ...
  */
 ZCS_MUST int zcs_conn_open(struct zcs_ctx *ctx, int fd, const struct zcs_conn_opts *opts,
 			   struct zcs_conn **conn_out);

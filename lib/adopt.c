@@ -55,19 +55,45 @@ static bool is_quiet(struct zcs_conn *c)
 	return !c->no_lend;
 }
 
-/* The next bytes of the stream, in memory of the library's own. */
-static size_t copy_next(const struct msg *m, char *buf, size_t max)
+/*
+ * The next bytes of the stream, in memory of the library's own: of one page of the caller's, which
+ * is known to be there.
+ */
+static size_t copy_next(const struct msg *m, char *buf)
 {
-	size_t n = 0, off = m->iov_off;
+	const struct iovec *v = &M_IOV(m)[m->iov_i];
+	const char *at = (char *)v->iov_base + m->iov_off;
+	size_t n = min_u64(v->iov_len - m->iov_off, ZCSI_PAGE - (uintptr_t)at % ZCSI_PAGE);
 
-	for (uint32_t i = m->iov_i; i < m->nr_iov && n < max; i++, off = 0) {
-		const struct iovec *v = &M_IOV(m)[i];
-		size_t len = min_u64(v->iov_len - off, max - n);
-
-		memcpy(buf + n, (char *)v->iov_base + off, len);
-		n += len;
-	}
+	memcpy(buf, at, n);
 	return n;
+}
+
+/*
+ * What the caller names may not be there. The kernel can tell without a signal: it is given the
+ * first byte by itself. false: it does not take it (the copying call that follows meets the error),
+ * or there is no second byte in that page.
+ */
+static bool is_readable(struct zcs_conn *c, struct msg *m)
+{
+	struct msghdr mh = { .msg_iovlen = 1 };
+	const struct iovec *v;
+	struct iovec one;
+
+	while (m->iov_off >= M_IOV(m)[m->iov_i].iov_len) { /* one of length 0 at the start */
+		m->iov_off = 0;
+		m->iov_i++;
+	}
+	v = &M_IOV(m)[m->iov_i];
+	one = (struct iovec){ (char *)v->iov_base + m->iov_off, 1 };
+	if (v->iov_len - m->iov_off < 2 || ((uintptr_t)one.iov_base + 1) % ZCSI_PAGE == 0)
+		return false;
+	mh.msg_iov = &one;
+	c->stats.tx_calls++;
+	if (zcsi_sys->sendmsg(c->fd, &mh, MSG_DONTWAIT | MSG_MORE) != 1)
+		return false;
+	tx_advance(c, 1, false);
+	return true;
 }
 
 int adopt_begin(struct zcs_conn *c)
@@ -107,10 +133,12 @@ ssize_t adopt_try(struct zcs_conn *c, struct msg *m)
 		conn_set_timer(c);
 		return a->held ? -EINPROGRESS : 0;
 	}
+	if (!is_readable(c, m))
+		return 0;
 	buf = pool_alloc(&c->ctx->pool, ZCSI_PAGE, NULL, POOL_INTERNAL);
 	if (!buf)
 		return 0;
-	v = (struct iovec){ buf, copy_next(m, buf, ZCSI_PAGE) };
+	v = (struct iovec){ buf, copy_next(m, buf) };
 	mh.msg_iov = &v;
 	r = zcsi_sys->sendmsg(c->fd, &mh, MSG_DONTWAIT | MSG_ZEROCOPY);
 	c->stats.tx_calls++;

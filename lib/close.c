@@ -35,7 +35,8 @@ static void discard_input(struct zcs_conn *c)
 		ssize_t r;
 
 		r = zcsi_sys->recvmsg(c->fd, &mh, (c->tcp ? MSG_TRUNC : 0) | MSG_DONTWAIT);
-		if (r < 0 && r != -EAGAIN)
+		if (r < 0 && r != -EAGAIN &&
+		    (c->tcp || r != -EIO))    /* kernel TLS: a record of its own */
 			conn_fail(c, (int)r); /* told once: nobody else would learn of it */
 		if (r <= 0)
 			return;
@@ -124,12 +125,10 @@ static bool is_acked(struct zcs_conn *c)
 
 void close_step(struct zcs_conn *c)
 {
-	struct txq *q = c->q;
-
 	if (c->closed)
 		return;
-	discard_input(c);
-	if (q && q->cursor != q->tail)
+	discard_input(c); /* an error that it meets may take the queue away */
+	if (c->q && c->q->cursor != c->q->tail)
 		return; /* still sending */
 	if (!GUARD(5)) {
 		finish_carelessly(c);
@@ -190,6 +189,10 @@ ZCS_EXPORT void zcs_conn_close(struct zcs_conn *c)
 	if (c->closing)
 		return;
 	start_close(c);
+	if (c->connecting && !c->q) {
+		close_abort(c, -ECONNABORTED);
+		return;
+	}
 	r = tx_push(c);
 	if (r < 0)
 		conn_fail(c, r);

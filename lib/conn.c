@@ -155,7 +155,7 @@ ZCS_EXPORT int zcs_conn_open(struct zcs_ctx *ctx, int fd, const struct zcs_conn_
 	if (!r)
 		r = check_opts(&o);
 	if (!r)
-		r = probe_socket(fd, &s);
+		r = ctx->forfeited ? -EINVAL : probe_socket(fd, &s);
 	if (r)
 		return r;
 	c = conn_new(ctx, fd, &o, &s);
@@ -260,7 +260,8 @@ static void connected(struct zcs_conn *c, uint32_t revents)
 	c->connecting = false;
 	c->peer = probe_peer(c->fd);
 	c->route_ms = 0;
-	event_raise(c, ZCS_EV_OPEN);
+	if (!c->closing)
+		event_raise(c, ZCS_EV_OPEN);
 }
 
 static void note_error(struct zcs_conn *c)
@@ -376,7 +377,7 @@ void conn_set_timer(struct zcs_conn *c)
 		at = at ? min_u64(at, age) : age;
 	}
 	if (c->closing || is_held(c) || (c->q && c->q->files)) {
-		uint64_t look = ctx_now() + (c->closing ? LOOK_CLOSE_NS : LOOK_NS);
+		uint64_t look = zcsi_sys->clock_ns(false) + (c->closing ? LOOK_CLOSE_NS : LOOK_NS);
 
 		if (c->wake_ns && c->wake_ns < look)
 			look = c->wake_ns; /* not to be put off by whatever happens meanwhile */
@@ -420,11 +421,16 @@ ZCS_EXPORT int zcs_conn_detach(struct zcs_conn *c, uint64_t *prior_out)
 {
 	int fd = c->fd;
 
+	/* An idle connection: nothing else would look whether the probe was answered. */
+	if (!c->closing && c->adoption && c->adoption->probe)
+		reap(c, UINT32_MAX);
 	if (c->closing || c->q || c->nr_spans || (c->adoption && c->adoption->probe) || c->events ||
 	    c->nr_events || ledger_out(&c->ledger))
 		return -EBUSY;
 	if (prior_out)
-		*prior_out = c->adoption ? 0 : c->ledger.next ? c->ledger.next : ZCS_NONE;
+		*prior_out = c->adoption || c->ledger.distrust ? 0
+			     : c->ledger.next		       ? c->ledger.next
+							       : ZCS_NONE;
 	if (c->polled)
 		zcsi_sys->epoll_ctl(c->ctx->ep, EPOLL_CTL_DEL, fd, NULL);
 	if (c->was_blocking)

@@ -149,11 +149,14 @@ static void take_mapped(struct rx *rx, struct map_call *m)
 /* How much to copy before mapping is tried again. */
 static uint32_t to_skip(struct zcs_conn *c, const struct map_call *m)
 {
-	if (c->rx_aligned && c->rx_pos % ZCSI_PAGE == 0 && !m->z.length) {
-		/* Copied to the end of a page just now: map. Nothing at all: we were wrong. */
-		if (m->z.copybuf_len > 0)
+	uint32_t copied = m->z.copybuf_len > 0 ? (uint32_t)m->z.copybuf_len : 0;
+
+	if (c->rx_aligned && !m->z.length && m->z.recv_skip_hint) {
+		/* At the start of a page and nothing to map: we were wrong, or it cannot be. */
+		if ((c->rx_pos - copied) % ZCSI_PAGE == 0)
+			c->rx_aligned = false;
+		else if (c->rx_pos % ZCSI_PAGE == 0) /* copied to the end of a page just now: map */
 			return 0;
-		c->rx_aligned = false;
 	}
 	return min_u64(m->z.recv_skip_hint, to_page_end(c));
 }

@@ -219,6 +219,8 @@ static void enqueue(struct zcs_conn *c, struct msg *m, uint32_t flags)
 	c->ctx->lent += m->charge;
 	c->stats.tx_msgs++;
 	txq_commit(q);
+	if (c->loan_age_ms)
+		conn_set_timer(c);
 }
 
 /* The bytes that the socket did not take at once move to memory of the library's own. */
@@ -332,7 +334,6 @@ static int accept_msg(struct zcs_conn *c, const struct zcs_msg *in, size_t len)
 	m->lend = choose(c, in->flags, len, now);
 	i = q->tail;
 	enqueue(c, m, in->flags);
-	conn_set_timer(c);
 	return push_and_say(c, i, in->flags);
 }
 

@@ -107,6 +107,7 @@ ZCS_EXPORT void zcs_span_release(struct zcs_ctx *ctx, const struct zcs_span *spa
 		release(ctx, &spans[i]);
 	if (!list_is_empty(&ctx->stalled))
 		span_unstall(ctx);
+	ctx_pool_back(ctx);
 }
 
 ZCS_EXPORT int zcs_span_stabilize(struct zcs_ctx *ctx, struct zcs_span *s)
