@@ -218,7 +218,7 @@ struct zcs_conn_opts {
 	uint64_t borrowed_max;
 	/* A message that is out for longer breaks the connection: -ETIMEDOUT; default: no limit. */
 	uint64_t loan_age_ms;
-	/* How long close may drain; default 30000; ZCS_NONE: not at all. */
+	/* How long close may drain in all, moving or not; default 30000; ZCS_NONE: not at all. */
 	uint64_t drain_ms;
 	/*
 	 * Calls with MSG_ZEROCOPY made on this descriptor before: 0 you do not know, ZCS_NONE none
@@ -341,7 +341,8 @@ ZCS_MUST int zcs_conn_recv(struct zcs_conn *conn, struct zcs_span *spans, size_t
 			   size_t max_bytes);
 /*
  * At least `bytes` more are on their way: wake up for large pieces only (SO_RCVLOWAT, managed so
- * that it cannot hang). 0 ends it. Also ends by itself when they are in.
+ * that it cannot hang). 0 ends it. Also ends by itself when they are in. A slow peer then shows in
+ * FIONREAD of the descriptor long before READABLE.
  */
 ZCS_MUST int zcs_conn_expect(struct zcs_conn *conn, size_t bytes);
 /* In any order, parts of a list, also after their connection is closed; each once. */
