@@ -44,7 +44,7 @@ def unreachable(directory):
     listener.close()
     one_line(send('file', f'zcsock://127.0.0.1:{port}/{KEY}', code=1, says='Connection refused'))
     one_line(send('file', f'zcsock://does-not-exist.invalid:1/{KEY}', code=1,
-                  says='does-not-exist.invalid is not known'))
+                  says='cannot look up does-not-exist.invalid: '))
     one_line(send('file', f'zcsock://[::1]:{port}/{KEY}', code=1, says='cannot connect'))
 
 
@@ -162,6 +162,23 @@ def a_sender_that_keeps_alive_may_think(directory):
 
 
 @test
+def a_sender_that_is_slow_but_steady(directory):
+    """More is asked of the kernel at a time than arrives in the time limit."""
+    receiver = waiting('--timeout', '1')
+    peer = sender_peer(receiver)
+    piece = bytes(10000)
+    check(peer.offer(b'file', 14 * len(piece)) == (ACCEPT, OK))
+    for _ in range(14):
+        time.sleep(0.3)
+        peer.sock.sendall(piece)
+    check(receiver.process.poll() is None, 'it gave up')
+    check(wait_for(lambda: os.path.getsize('out/' + part_in('out')) == 140000, 'all of it'))
+    peer.say(GIVEUP, code=STOPPED)
+    receiver.end(1, 'the sender gave up file')
+    nothing_left(receiver)
+
+
+@test
 def bytes_behind_the_end_harm_nobody(directory):
     receiver = waiting()
     peer = sender_peer(receiver)
@@ -201,6 +218,21 @@ def receivers_that_do_not_keep_to_the_protocol(directory):
         sender.end(1)
         one_line(sender)
         peer.sock.close()
+
+
+@test
+def receivers_that_are_content_too_early(directory):
+    """No verdict but a refusal can be known before the checksum."""
+    sparse('file', 64 << 20)
+    listener = Listener()
+    sender = Command('send', 'file', listener.url)
+    peer = listener.receiver_peer()
+    peer.take(24 + 4)
+    peer.say(ACCEPT)
+    peer.take(1000)
+    peer.say(VERDICT)
+    sender.end(1, 'file: lost the receiver: it does not keep to the protocol')
+    one_line(sender)
 
 
 @test
@@ -270,6 +302,26 @@ def receivers_that_fall_silent(directory):
             sender.end(1, 'nothing moved for too long')
         check(0.5 < time.monotonic() - start < 5, f'stage {stage}: not the time limit')
         one_line(sender)
+
+
+@test
+def a_receiver_that_is_slow_but_steady(directory):
+    """What the sender's kernel holds takes longer than the time limit."""
+    size = 3 << 20
+    sparse('file', size)
+    listener = Listener()
+    listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    sender = Command('send', '--timeout', '1', 'file', listener.url)
+    peer = listener.receiver_peer()
+    peer.take(24 + 4)
+    peer.say(ACCEPT)
+    for _ in range(12):
+        peer.take(size // 12)
+        time.sleep(0.3)
+    peer.take(24 + 16)
+    peer.say(VERDICT)
+    peer.take(24)
+    sender.end(0)
 
 
 @test
@@ -372,6 +424,12 @@ def json_of_a_failure(directory):
     write('file', b'x')
     sender = send('--json', 'file', f'zcsock://127.0.0.1:1/{KEY}', code=1)
     check(sender.json['ok'] is False and 'cannot connect' in sender.json['error'], sender.out)
+    receiver = Command('recv', '--json', '-o', 'absent/file').end(1, 'absent/: No such file')
+    check(receiver.json['ok'] is False and 'No such file' in receiver.json['error'], receiver.out)
+    receiver = waiting('--json')
+    receiver.process.send_signal(signal.SIGTERM)
+    receiver.end(1, 'stopped')
+    check(receiver.json['ok'] is False and receiver.json['error'] == 'stopped', receiver.out)
     receiver = waiting('--json')
     peer = sender_peer(receiver)
     peer.sock.close()

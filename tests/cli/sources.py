@@ -58,6 +58,18 @@ def standard_input_that_cannot_be_read(directory):
     check(listing('out') == [])
 
 
+@test
+def standard_input_that_is_closed(directory):
+    """Its number must not become that of the connection."""
+    os.mkdir('out')
+    receiver = Recv('-o', 'out')
+    sender = send('-', receiver.url, code=1, says='stdin: Bad file descriptor',
+                  wrap=['sh', '-c', 'exec "$@" <&-', 'sh'])
+    check(sender.err.count('\n') == 1, sender.err)
+    receiver.end(1, 'lost the sender')
+    check(listing('out') == [])
+
+
 def change(what):
     """what() happens while the receiver stands still with a part of the file."""
     os.mkdir('out')

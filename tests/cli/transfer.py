@@ -115,6 +115,16 @@ def only_the_last_part_of_a_path_is_sent(directory):
 
 
 @test
+def another_name(directory):
+    os.mkdir('out')
+    write('file', b'hello')
+    receiver = Recv('-o', 'out')
+    send('--name', 'other', './file', receiver.url)
+    receiver.end(0)
+    check(listing('out') == ['other'] and read('out/other') == b'hello')
+
+
+@test
 def standard_input(directory):
     data = os.urandom(5 * MIB + 77)
     os.mkdir('out')
@@ -200,6 +210,21 @@ def json_for_machines(directory):
 
 
 @test
+def reasons_are_about_the_bytes_of_files(directory):
+    """Heads, names and hashes are always copied; nobody asked for that."""
+    write('file', os.urandom(3 * MIB + 5))
+    with open('file', 'rb') as file:
+        for what, more in (('file', {}), ('-', {'stdin': file})):
+            receiver = Recv('--json', '--force', '-o', 'copy')
+            sender = send('--json', what, receiver.url, **more)
+            receiver.end(0)
+            check('asked for' not in sender.out + receiver.out, sender.out + receiver.out)
+            for report in (sender.json, receiver.json):
+                total = sum(reason['bytes'] for reason in report['reasons'])
+                check(total <= 3 * MIB + 5, report)
+
+
+@test
 def odd_names(directory):
     """Spaces, UTF-8, bytes that are no UTF-8, a leading dash and dots are plain file names."""
     os.mkdir('out')
@@ -219,7 +244,13 @@ def help_and_version(directory):
     check(Command('--version').end(0).out.startswith('zcsock '))
     check('send files' in Command('--help').end(0).out)
     for command in ('send', 'recv'):
-        check(Command(command, '--help').end(0).out.startswith(f'usage: zcsock {command} '))
+        usage = Command(command, '--help').end(0).out
+        check(usage.startswith(f'usage: zcsock {command} '))
+        check(all(len(line) <= 73 for line in usage.splitlines()), 'a manual page indents by 7')
+        check(Command(command, '-h').end(0).out == usage)
+        check(Command('help', command).end(0).out == usage)
+    check(Command('help').end(0).out == Command('--help').end(0).out == Command('-h').end(0).out)
+    Command('help', 'frobnicate').end(2, "no command 'frobnicate'")
 
 
 @test
@@ -247,6 +278,7 @@ def wrong_usage(directory):
         Command('send', 'file', bad).end(2, 'the URL: ')
     Command('send', '--copy', '--zerocopy', 'file', url).end(2, 'exclude each other')
     Command('send', '--name', 'a/b', '-', url).end(2, '--name')
+    Command('send', '--name', 'a', 'file', '-', url).end(2, '--name names one file')
     for bad in ('0', '-1', 'x', '', '1s', '99999999999999999999'):
         Command('send', '--timeout', bad, 'file', url).end(2, '--timeout takes seconds')
     Command('recv', 'file').end(2, 'usage: zcsock recv')
