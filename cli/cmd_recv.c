@@ -164,6 +164,7 @@ static int take_chunks(struct receiver *rv, bool known, struct proto_frame *end_
 		r = link_frame(&rv->link, allowed, &frame);
 		if (r < 0)
 			return lost_body(rv, r);
+		report_skip(&rv->report, rv->link.conn);
 		if (frame.type == PROTO_GIVEUP)
 			return gave_up(rv, &frame);
 		if (frame.type == PROTO_END) {
@@ -398,22 +399,20 @@ int cmd_recv(int argc, char **argv)
 {
 	struct receiver rv = { .dest.fd = -1, .dir.fd = -1 };
 	struct zcs_stats stats;
-	int r, fd;
+	int r, fd = -1;
 
 	r = opts_recv(argc, argv, &rv.opts);
 	if (r >= 0)
 		return r;
-	if (dest_dir_open(&rv.dir, rv.opts.out, rv.opts.force) < 0)
-		return 1;
-	fd = wait_for_sender(&rv);
+	report_begin(&rv.report, false, rv.opts.json);
+	if (dest_dir_open(&rv.dir, rv.opts.out, rv.opts.force) >= 0)
+		fd = wait_for_sender(&rv);
 	r = fd < 0 ? fd : start(&rv, fd);
 	if (r == 0)
 		r = session(&rv);
 	dest_discard(&rv.dest);
 	stats = link_close(&rv.link, CLOSE_MS, false);
-	/* Never met anybody: there is nothing to report. */
-	if (fd >= 0)
-		report_end(&rv.report, &stats, r == 0);
+	report_end(&rv.report, &stats, r == 0);
 	XXH3_freeState(rv.hash);
 	dest_dir_close(&rv.dir);
 	return r == 0 ? 0 : 1;

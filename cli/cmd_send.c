@@ -49,7 +49,7 @@ static int lost(struct sender *sn, int err)
 	if (err == -EPIPE || err == -ECONNRESET || err == -ECANCELED) {
 		sn->link.readable = true;
 		while (link_frame_now(&sn->link, FROM_RECEIVER, &frame) == 0) {
-			if (frame.type != PROTO_VERDICT)
+			if (frame.type != PROTO_VERDICT || frame.code == PROTO_OK)
 				continue;
 			say("%s: the receiver says: %s", sn->safe, proto_code_text(frame.code));
 			return -ECANCELED;
@@ -82,7 +82,10 @@ static int hear(struct sender *sn, enum proto_type type)
 
 /* ---- bodies -------------------------------------------------------------- */
 
-/* In the middle of a body anything that the receiver says but BUSY is the end. */
+/*
+ * In the middle of a body anything that the receiver says but BUSY is the end; that all is well
+ * cannot be known before the checksum was sent.
+ */
 static int heard_meanwhile(struct sender *sn)
 {
 	struct proto_frame frame;
@@ -97,7 +100,7 @@ static int heard_meanwhile(struct sender *sn)
 		return 0;
 	if (r < 0)
 		return lost(sn, r);
-	if (frame.type != PROTO_VERDICT)
+	if (frame.type != PROTO_VERDICT || frame.code == PROTO_OK)
 		return lost(sn, -EPROTO);
 	say("%s: the receiver says: %s", sn->safe, proto_code_text(frame.code));
 	return -ECANCELED;
@@ -145,6 +148,8 @@ static int give(struct sender *sn, const struct proto_frame *frame, void *piece,
 		zcs_buf_free(sn->link.ctx, piece);
 		return r;
 	}
+	if (frame)
+		report_own(&sn->report, PROTO_HEAD);
 	report_sample(&sn->report, sn->link.conn);
 	r = link_round(&sn->link, 0);
 	return r < 0 ? lost(sn, r) : heard_meanwhile(sn);
@@ -202,6 +207,7 @@ static int idle(struct sender *sn, uint64_t *keep_ms)
 	if (r < 0 || now_ms() < *keep_ms)
 		return r;
 	*keep_ms = now_ms() + KEEP_MS;
+	report_own(&sn->report, PROTO_HEAD);
 	r = link_say(&sn->link, PROTO_KEEP, 0, 0);
 	return r < 0 ? lost(sn, r) : 0;
 }
@@ -264,6 +270,23 @@ static int send_chunks(struct sender *sn)
 
 /* ---- a file, a session --------------------------------------------------- */
 
+/*
+ * Until the kernel has the body: the reason that the library gives for the last copy is then one of
+ * the body's, and not yet of the END behind it, which is always copied.
+ */
+static int finish_body(struct sender *sn)
+{
+	int r;
+
+	while ((r = link_flush(&sn->link)) < 0) {
+		r = r == -ECANCELED ? heard_meanwhile(sn) : lost(sn, r);
+		if (r < 0)
+			return r;
+	}
+	report_sample(&sn->report, sn->link.conn);
+	return 0;
+}
+
 static int end_file(struct sender *sn)
 {
 	enum proto_code code = source_check(&sn->source);
@@ -307,6 +330,8 @@ static int send_file(struct sender *sn)
 	report_body(&sn->report, sn->link.conn, source->name, file.value);
 	XXH3_128bits_reset(sn->hash);
 	r = source->stream ? send_chunks(sn) : send_known(sn);
+	if (r == 0)
+		r = finish_body(sn);
 	return r < 0 ? r : end_file(sn);
 }
 
@@ -421,12 +446,13 @@ int cmd_send(int argc, char **argv)
 	int r;
 
 	r = opts_send(argc, argv, &sn.opts);
-	if (r < 0)
-		r = read_url(&sn);
 	if (r >= 0)
 		return r;
 	report_begin(&sn.report, true, sn.opts.json);
-	r = look_at_files(&sn);
+	r = read_url(&sn);
+	if (r == 2)
+		return r;
+	r = r < 0 ? look_at_files(&sn) : -EINVAL;
 	if (r == 0)
 		r = start(&sn);
 	if (r == 0)

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sodium.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -22,14 +23,14 @@ struct stranger {
 };
 
 /* One receiver waits once per process: static, so that a flood costs no memory. */
-static struct stranger strangers[DOOR_MAX]; /* the oldest first */
+static struct stranger strangers[DOOR_MAX];
 static unsigned nr_strangers;
 static unsigned nr_lines;
 
-static void drop(unsigned i, int why)
+static void drop(unsigned i, const char *why)
 {
 	if (nr_lines < LINES_MAX)
-		say("%s was turned away: %s", strangers[i].text, auth_text(why));
+		say("%s was turned away: %s", strangers[i].text, why);
 	else if (nr_lines == LINES_MAX)
 		say("more are turned away; no more lines about it");
 	nr_lines++;
@@ -64,7 +65,7 @@ static int admit(int listener, const struct key *key, int handshake_ms)
 	}
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (nr_strangers == DOOR_MAX)
-		drop(0, -ETIMEDOUT);
+		drop(randombytes_uniform(DOOR_MAX), "too many strangers at once");
 	stranger = &strangers[nr_strangers++];
 	net_text((struct sockaddr *)&addr, len, stranger->text);
 	stranger->until_ms = now_ms() + (uint64_t)handshake_ms;
@@ -82,7 +83,7 @@ static int hear(const struct pollfd *pollfds)
 		if (r == 0 && now_ms() >= strangers[i].until_ms)
 			r = -ETIMEDOUT;
 		if (r < 0)
-			drop(i, r);
+			drop(i, auth_text(r));
 		if (r > 0) {
 			int fd = strangers[i].auth.fd;
 
@@ -121,7 +122,7 @@ int door_wait(int listener, const struct key *key, int handshake_ms)
 			r = -errno;
 		else
 			r = hear(pollfds);
-		/* After hearing: a newcomer may push out the oldest, whose proof just came. */
+		/* After hearing: a newcomer may push out one whose proof just came. */
 		if (r == 0 && pollfds[n].revents)
 			r = admit(listener, key, handshake_ms);
 	}

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "link.h"
 #include "stop.h"
 
 #define NR_EVENTS 32
+#define FLUSH_MS  5 /* no event tells that the kernel has the last byte */
 
 int link_open(struct link *link, int fd, const struct zcs_conn_opts *opts, uint64_t timeout_ms)
 {
@@ -63,21 +66,32 @@ void link_touch(struct link *link)
 	link->moved_ms = now_ms();
 }
 
+/*
+ * What went over the wire, not what the library did: bytes wait in the kernel until there are as
+ * many as the library asked for, and what the kernel took may still stand in its queue. The sum is
+ * of use only to be compared with an earlier one.
+ */
 static uint64_t moved(const struct link *link)
 {
 	struct zcs_stats stats = { .size = sizeof(stats) };
+	int fd, unread = 0, unacked = 0;
 
 	if (!link->conn || zcs_conn_stats(link->conn, &stats) < 0)
 		return 0;
-	return stats.tx_bytes + stats.rx_bytes;
+	fd = zcs_conn_fd(link->conn);
+	if (fd >= 0 && ioctl(fd, SIOCINQ, &unread) < 0)
+		unread = 0;
+	if (fd >= 0 && ioctl(fd, SIOCOUTQ, &unacked) < 0)
+		unacked = 0;
+	return stats.rx_bytes + (uint64_t)unread + stats.tx_bytes - (uint64_t)unacked;
 }
 
-int link_wait(struct link *link)
+static int wait_some(struct link *link, int ms)
 {
 	uint64_t bytes;
 	int r;
 
-	r = link_round(link, STOP_TICK_MS);
+	r = link_round(link, ms);
 	if (r < 0)
 		return r;
 	if (link->error && !link->readable)
@@ -90,6 +104,11 @@ int link_wait(struct link *link)
 		return -ETIMEDOUT;
 	}
 	return 0;
+}
+
+int link_wait(struct link *link)
+{
+	return wait_some(link, STOP_TICK_MS);
 }
 
 int link_send(struct link *link, const struct proto_frame *frame, const void *buf, size_t len,
@@ -118,7 +137,31 @@ int link_send(struct link *link, const struct proto_frame *frame, const void *bu
 		if (link->readable && (flags & ZCS_GIVE))
 			return -ECANCELED;
 	}
-	return r < 0 ? r : 0;
+	if (r < 0)
+		return r;
+	link->given += msg.head_len + len;
+	return 0;
+}
+
+static bool taken(const struct link *link)
+{
+	struct zcs_stats stats = { .size = sizeof(stats) };
+
+	return !link->conn || zcs_conn_stats(link->conn, &stats) < 0 ||
+	       stats.tx_bytes >= link->given;
+}
+
+int link_flush(struct link *link)
+{
+	while (!taken(link)) {
+		int r = wait_some(link, FLUSH_MS);
+
+		if (r < 0)
+			return r;
+		if (link->readable)
+			return -ECANCELED;
+	}
+	return 0;
 }
 
 int link_say(struct link *link, enum proto_type type, enum proto_code code, uint64_t value)

@@ -22,7 +22,8 @@ struct link {
 	bool readable;	       /* receiving may give something */
 	int error;	       /* of ZCS_EV_ERROR */
 	uint64_t timeout_ms;
-	uint64_t moved;		  /* bytes both ways when something last moved */
+	uint64_t given;		  /* bytes that the library accepted */
+	uint64_t moved;		  /* bytes over the wire, both ways, when something last moved */
 	uint64_t moved_ms;	  /* and when that was */
 	uint8_t head[PROTO_HEAD]; /* a frame that is coming in */
 	size_t head_len;
@@ -50,6 +51,8 @@ void link_touch(struct link *link);
  */
 int link_send(struct link *link, const struct proto_frame *frame, const void *buf, size_t len,
 	      uint32_t flags);
+/* Until the kernel has all that was sent. -ECANCELED: the peer said something meanwhile. */
+int link_flush(struct link *link);
 /* A frame without a body. */
 int link_say(struct link *link, enum proto_type type, enum proto_code code, uint64_t value);
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* main.c - finds the command and starts it; knows nothing about what commands do */
 #include <errno.h>
+#include <fcntl.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <zcsock.h>
 
 #include "cmd.h"
@@ -26,9 +28,20 @@ static const struct command {
 
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
+static const struct command *find(const char *name)
+{
+	for (size_t i = 0; i < NR_COMMANDS; i++) {
+		if (strcmp(name, commands[i].name) == 0)
+			return &commands[i];
+	}
+	say("there is no command '%s'; zcsock --help lists them", name);
+	return NULL;
+}
+
 static void help(void)
 {
 	puts("usage: zcsock COMMAND [OPTION]...\n"
+	     "       zcsock help [COMMAND]\n"
 	     "       zcsock --help | --version\n");
 	for (size_t i = 0; i < NR_COMMANDS; i++)
 		printf("  %-6s%s\n", commands[i].name, commands[i].help);
@@ -48,35 +61,67 @@ static int finish(int status)
 	return status;
 }
 
+/*
+ * A descriptor that is closed would be the next socket's or file's. Opened the wrong way round, so
+ * that reading standard input and writing standard output are errors still.
+ */
+static int fill_descriptors(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+			return -1;
+	}
+	return 0;
+}
+
+static int run(const struct command *command, int argc, char **argv)
+{
+	say_init(command->who);
+	if (sodium_init() < 0) {
+		say("libsodium cannot be used: there is no random source");
+		return 1;
+	}
+	stop_init();
+	argv[0] = (char *)command->who; /* getopt puts it in front of its messages */
+	return finish(command->run(argc, argv));
+}
+
+static int run_help(const char *name)
+{
+	const struct command *command = name ? find(name) : NULL;
+
+	if (name && !command)
+		return 2;
+	if (command)
+		printf("usage: %s", command->usage);
+	else
+		help();
+	return finish(0);
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
+	const struct command *command;
 
 	say_init("zcsock");
+	if (fill_descriptors() < 0) {
+		say("a standard descriptor is closed, and /dev/null cannot be opened in its place");
+		return 1;
+	}
 	if (!name) {
 		say("a command is needed; zcsock --help lists them");
 		return 2;
 	}
-	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
-		help();
-		return finish(0);
-	}
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+		return run_help(NULL);
+	if (strcmp(name, "help") == 0)
+		return run_help(argv[2]);
 	if (strcmp(name, "--version") == 0) {
 		printf("zcsock %s\n", zcs_version());
 		return finish(0);
 	}
-	for (size_t i = 0; i < NR_COMMANDS; i++) {
-		if (strcmp(name, commands[i].name) != 0)
-			continue;
-		say_init(commands[i].who);
-		if (sodium_init() < 0) {
-			say("libsodium cannot be used: there is no random source");
-			return 1;
-		}
-		stop_init();
-		argv[1] = (char *)commands[i].who; /* getopt puts it in front of its messages */
-		return finish(commands[i].run(argc - 1, argv + 1));
-	}
-	say("there is no command '%s'; zcsock --help lists them", name);
-	return 2;
+	command = find(name);
+	return command ? run(command, argc - 1, argv + 1) : 2;
 }

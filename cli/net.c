@@ -41,7 +41,8 @@ static int wait_connected(int fd, uint64_t until)
 			return -EINTR;
 		if (now >= until)
 			return -ETIMEDOUT;
-		if (poll(&pollfd, 1, STOP_TICK_MS) > 0)
+		if (poll(&pollfd, 1,
+			 until - now < STOP_TICK_MS ? (int)(until - now) : STOP_TICK_MS) > 0)
 			break;
 	}
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) < 0)
@@ -66,28 +67,60 @@ static int connect_one(const struct addrinfo *info, uint64_t until)
 	return fd;
 }
 
-int net_connect(const struct url *url, int timeout_ms)
+/* The resolver has time limits of its own, and goes on after a signal. */
+static int look_up(const struct url *url, const char *host, struct addrinfo **list_out)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
-	uint64_t until = now_ms() + (uint64_t)timeout_ms;
-	char host[SAFE_NAME];
-	struct addrinfo *list;
-	int r, fd = -EADDRNOTAVAIL;
+	int r;
 
-	text_safe(url->host, host, sizeof(host));
-	r = getaddrinfo(url->host, url->port, &hints, &list);
-	if (r == EAI_NONAME || r == EAI_ADDRFAMILY) {
+	r = getaddrinfo(url->host, url->port, &hints, list_out);
+	if ((r == EAI_NONAME || r == EAI_ADDRFAMILY) && !stop_asked()) {
 		/* AI_ADDRCONFIG does not count loopback: without it, a lone ::1 still works. */
 		hints.ai_flags = 0;
-		r = getaddrinfo(url->host, url->port, &hints, &list);
+		r = getaddrinfo(url->host, url->port, &hints, list_out);
+	}
+	if (stop_asked()) {
+		if (r == 0)
+			freeaddrinfo(*list_out);
+		say("stopped");
+		return -EINTR;
 	}
 	if (r) {
-		say("%s is not known: %s", host,
+		say("cannot look up %s: %s", host,
 		    r == EAI_SYSTEM ? strerror(errno) : gai_strerror(r));
-		return -1;
+		return -EADDRNOTAVAIL;
 	}
-	for (const struct addrinfo *i = list; i && fd < 0 && fd != -EINTR; i = i->ai_next)
-		fd = connect_one(i, until);
+	return 0;
+}
+
+/* A silent address must not use up the time of those behind it: each gets an equal share. */
+static int connect_any(const struct addrinfo *list, uint64_t until)
+{
+	int fd = -EADDRNOTAVAIL;
+	unsigned left = 0;
+
+	for (const struct addrinfo *i = list; i; i = i->ai_next)
+		left++;
+	for (const struct addrinfo *i = list; i && fd < 0 && fd != -EINTR; i = i->ai_next) {
+		uint64_t now = now_ms();
+
+		fd = connect_one(i, now < until ? now + (until - now) / left : now);
+		left--;
+	}
+	return fd;
+}
+
+int net_connect(const struct url *url, int timeout_ms)
+{
+	struct addrinfo *list;
+	char host[SAFE_NAME];
+	int fd;
+
+	text_safe(url->host, host, sizeof(host));
+	fd = look_up(url, host, &list);
+	if (fd < 0)
+		return fd;
+	fd = connect_any(list, now_ms() + (uint64_t)timeout_ms);
 	freeaddrinfo(list);
 	if (fd == -EINTR)
 		say("stopped");

@@ -13,7 +13,7 @@
 
 /*
  * A connected, non-blocking TCP socket, or a negative value after one line was said. Tries each
- * address of the host, timeout_ms for all of them.
+ * address of the host, timeout_ms for all of them; looking its name up is not in that time.
  */
 int net_connect(const struct url *url, int timeout_ms);
 /* A listening, non-blocking TCP socket, or a negative value after one line. NULL: any address. */

@@ -10,18 +10,17 @@
 #include "proto.h"
 #include "text.h"
 
-const char opts_send_usage[] =
-	"zcsock send [--key-file FILE] [--timeout SECONDS] [--name NAME] [--copy | --zerocopy]\n"
-	"            [--json] FILE... zcsock://HOST:PORT[/KEY]\n";
+const char opts_send_usage[] = "zcsock send [--key-file FILE] [--timeout SECONDS] [--name NAME]\n"
+			       "            [--copy | --zerocopy] [--json]\n"
+			       "            FILE... zcsock://HOST:PORT[/KEY]\n";
 
-const char opts_recv_usage[] =
-	"zcsock recv [-o FILE|DIR] [--force] [--listen ADDR:PORT] [--key-file FILE]\n"
-	"            [--timeout SECONDS] [--copy | --zerocopy] [--trust-peer] [--json]\n";
+const char opts_recv_usage[] = "zcsock recv [-o FILE|DIR] [--force] [--listen ADDR:PORT]\n"
+			       "            [--key-file FILE] [--timeout SECONDS]\n"
+			       "            [--copy | --zerocopy] [--trust-peer] [--json]\n";
 
 enum {
 	OPT_COPY = 256,
 	OPT_FORCE,
-	OPT_HELP,
 	OPT_JSON,
 	OPT_KEY_FILE,
 	OPT_LISTEN,
@@ -33,7 +32,7 @@ enum {
 
 static const struct option send_options[] = {
 	{ "copy", no_argument, NULL, OPT_COPY },
-	{ "help", no_argument, NULL, OPT_HELP },
+	{ "help", no_argument, NULL, 'h' },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "key-file", required_argument, NULL, OPT_KEY_FILE },
 	{ "name", required_argument, NULL, OPT_NAME },
@@ -45,7 +44,7 @@ static const struct option send_options[] = {
 static const struct option recv_options[] = {
 	{ "copy", no_argument, NULL, OPT_COPY },
 	{ "force", no_argument, NULL, OPT_FORCE },
-	{ "help", no_argument, NULL, OPT_HELP },
+	{ "help", no_argument, NULL, 'h' },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "key-file", required_argument, NULL, OPT_KEY_FILE },
 	{ "listen", required_argument, NULL, OPT_LISTEN },
@@ -126,7 +125,7 @@ static int set(struct opts *opts, int option, const char *usage)
 	case 'o':
 		opts->out = optarg;
 		return -1;
-	case OPT_HELP:
+	case 'h':
 		printf("usage: %s", usage);
 		return 0;
 	default: /* getopt said what is wrong */
@@ -150,7 +149,7 @@ static int parse(int argc, char **argv, const struct option *options, const char
 
 int opts_send(int argc, char **argv, struct opts *opts_out)
 {
-	int r = parse(argc, argv, send_options, "", opts_send_usage, opts_out);
+	int r = parse(argc, argv, send_options, "h", opts_send_usage, opts_out);
 
 	if (r >= 0)
 		return r;
@@ -158,12 +157,16 @@ int opts_send(int argc, char **argv, struct opts *opts_out)
 		say("FILE... and then the URL that zcsock recv printed are needed");
 		return usage_error(opts_send_usage);
 	}
+	if (opts_out->name && opts_out->nr_args > 2) {
+		say("--name names one file, and here are more");
+		return usage_error(opts_send_usage);
+	}
 	return -1;
 }
 
 int opts_recv(int argc, char **argv, struct opts *opts_out)
 {
-	int r = parse(argc, argv, recv_options, "o:", opts_recv_usage, opts_out);
+	int r = parse(argc, argv, recv_options, "ho:", opts_recv_usage, opts_out);
 
 	if (r >= 0)
 		return r;

@@ -15,7 +15,7 @@ struct opts {
 	int timeout_ms;
 	const char *out;    /* recv -o */
 	const char *listen; /* recv */
-	const char *name;   /* send: of standard input */
+	const char *name;   /* send: of the one file, at the receiver */
 	const char *key_file;
 	char **args; /* what is left */
 	int nr_args;

@@ -26,28 +26,48 @@ void report_body(struct report *report, const struct zcs_conn *conn, const char 
 	struct zcs_stats stats = { .size = sizeof(stats) };
 	char safe[SAFE_NAME];
 
-	report_sample(report, conn);
+	report_skip(report, conn);
 	if (zcs_conn_stats(conn, &stats) == 0)
 		report->body_at = report->sender ? stats.tx_bytes : stats.rx_bytes;
 	progress_begin(text_safe(name, safe, sizeof(safe)), size);
 }
 
+/* By the library, since the connection was opened. */
+static uint64_t copies(const struct report *report, const struct zcs_stats *stats)
+{
+	return report->sender ? stats->tx_bytes - stats->tx_bytes_lent
+			      : stats->rx_bytes - stats->rx_bytes_mapped;
+}
+
+void report_own(struct report *report, uint64_t bytes)
+{
+	report->own += bytes;
+}
+
+void report_skip(struct report *report, const struct zcs_conn *conn)
+{
+	struct zcs_stats stats = { .size = sizeof(stats) };
+
+	if (conn && zcs_conn_stats(conn, &stats) == 0)
+		report->copied = copies(report, &stats);
+}
+
 void report_sample(struct report *report, const struct zcs_conn *conn)
 {
 	struct zcs_stats stats = { .size = sizeof(stats) };
-	uint64_t copied;
+	uint64_t more, own;
 	uint32_t reason;
 
 	if (!conn || zcs_conn_stats(conn, &stats) < 0)
 		return;
-	copied = report->sender ? stats.tx_bytes - stats.tx_bytes_lent
-				: stats.rx_bytes - stats.rx_bytes_mapped;
+	more = copies(report, &stats) - report->copied;
+	report->copied += more;
+	own = more < report->own ? more : report->own;
+	report->own -= own;
 	reason = report->sender ? stats.tx_reason : stats.rx_reason;
 	if (reason >= REPORT_REASONS)
 		reason = ZCS_R_OTHER;
-	if (copied > report->copied)
-		report->by_reason[reason] += copied - report->copied;
-	report->copied = copied;
+	report->by_reason[reason] += more - own;
 	if (progress_due())
 		progress_at((report->sender ? stats.tx_bytes : stats.rx_bytes) - report->body_at,
 			    report_uncopied(report, &stats));
@@ -96,14 +116,16 @@ static double cpu_ms(const struct report *report)
 
 /*
  * What the kernel copied although it was lent is known only when the notifications are in. The
- * library gives reasons for its own copies, so the words for the kernel's are chosen here.
+ * library gives reasons for its own copies, so the words for the kernel's are chosen here. What is
+ * left of the protocol's own bytes was lent together with the body.
  */
 static void add_kernel_copies(struct report *report, const struct zcs_stats *stats)
 {
 	unsigned reason = report->local ? ZCS_R_LOCAL_DELIVERY : ZCS_R_KERNEL_COPIES;
 
-	if (report->sender && stats->tx_bytes_lent > stats->tx_bytes_uncopied)
-		report->by_reason[reason] += stats->tx_bytes_lent - stats->tx_bytes_uncopied;
+	if (report->sender && stats->tx_bytes_lent > stats->tx_bytes_uncopied + report->own)
+		report->by_reason[reason] +=
+			stats->tx_bytes_lent - stats->tx_bytes_uncopied - report->own;
 }
 
 static void add(struct json_object *object, const char *name, struct json_object *value)

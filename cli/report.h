@@ -29,8 +29,9 @@ struct report {
 	uint64_t start_ms;
 	uint64_t sync_ms; /* of which the receiver waited for its disk */
 	struct rusage start;
-	uint64_t copied;		    /* by the library, at the last sample */
-	uint64_t by_reason[REPORT_REASONS]; /* bytes copied, by why */
+	uint64_t copied; /* by the library, at the last sample */
+	uint64_t own;	 /* bytes to come that are the protocol's, not the body's */
+	uint64_t by_reason[REPORT_REASONS]; /* bytes of bodies copied, by why */
 	uint64_t body_at;		    /* bytes on the connection when the body began */
 };
 
@@ -38,8 +39,15 @@ void report_begin(struct report *report, bool sender, bool json);
 /* A body of size bytes (UINT64_MAX: unknown) begins on conn. */
 void report_body(struct report *report, const struct zcs_conn *conn, const char *name,
 		 uint64_t size);
-/* Often enough during a body: charges newly copied bytes to the reason that the library gives. */
+/*
+ * Often enough during a body, and at its end before anything else is moved: charges newly copied
+ * bytes to the reason that the library gives.
+ */
 void report_sample(struct report *report, const struct zcs_conn *conn);
+/* So many bytes of the protocol's own join the body: no reason is given for their copies. */
+void report_own(struct report *report, uint64_t bytes);
+/* The protocol's own bytes were received: as report_own for what was copied since the last call. */
+void report_skip(struct report *report, const struct zcs_conn *conn);
 /* Percent of the bytes so far that were moved without a copy. */
 double report_uncopied(const struct report *report, const struct zcs_stats *stats);
 /* A file is complete on both sides. -ENOMEM. */

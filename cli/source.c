@@ -16,14 +16,16 @@ static bool is_stdin(const char *path)
 	return strcmp(path, "-") == 0;
 }
 
-const char *source_name(const char *path, const char *stdin_name)
+const char *source_name(const char *path, const char *chosen)
 {
 	const char *slash = strrchr(path, '/');
 	const char *name = slash ? slash + 1 : path;
 	char safe[SAFE_NAME];
 
+	if (chosen)
+		return chosen;
 	if (is_stdin(path))
-		return stdin_name ? stdin_name : "stdin";
+		return "stdin";
 	if (proto_name_check(name, strlen(name)) < 0) {
 		say("%s: %s", text_safe(path, safe, sizeof(safe)), proto_code_text(PROTO_BAD_NAME));
 		return NULL;
@@ -54,10 +56,10 @@ static int open_file(struct source *source)
 	return -1;
 }
 
-int source_open(struct source *source, const char *path, const char *stdin_name)
+int source_open(struct source *source, const char *path, const char *chosen)
 {
 	*source = (struct source){ .path = path, .fd = -1 };
-	source->name = source_name(path, stdin_name);
+	source->name = source_name(path, chosen);
 	if (!source->name)
 		return -1;
 	if (!is_stdin(path))

@@ -21,10 +21,13 @@ struct source {
 	uint64_t at; /* bytes read */
 };
 
-/* The name that the receiver will see; NULL after one line was said about a name that is none. */
-const char *source_name(const char *path, const char *stdin_name);
+/*
+ * The name that the receiver will see: the chosen one, else the path's last part. NULL after one
+ * line was said about a name that is none.
+ */
+const char *source_name(const char *path, const char *chosen);
 /* 0, or a negative value after one line was said. Regular files and standard input only. */
-int source_open(struct source *source, const char *path, const char *stdin_name);
+int source_open(struct source *source, const char *path, const char *chosen);
 /* PROTO_UNKNOWN for standard input. */
 uint64_t source_size(const struct source *source);
 /*

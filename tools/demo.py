@@ -186,6 +186,8 @@ def demo(command):
     show(rows)
     if notes:
         print('\nWhy not more:\n' + '\n'.join(notes))
+    print('\nOne machine cannot show the gain of sending without a copy: what stays on it is copied by '
+          'the\nkernel. For that, run zcsock recv on another machine.')
     return 0 if good else 1
 
 

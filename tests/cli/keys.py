@@ -163,6 +163,7 @@ def silent_strangers_delay_nobody(directory):
     check(time.monotonic() - start < 4, 'the right sender waited for the silent ones')
     lines = receiver.err.splitlines()
     check(len(lines) == 21 and lines[-1].endswith('no more lines about it'), receiver.err)
+    check(all('too many strangers at once' in line for line in lines[:-1]), receiver.err)
 
 
 @test
