@@ -3,9 +3,9 @@
  * door.h - the receiver waits here until somebody proves that he knows the key
  *
  * Up to DOOR_MAX strangers are heard at the same time, each for a few seconds at most, so a silent
- * one delays nobody. When all places are taken one of them, drawn by lot, makes room: whoever floods
- * the door cannot choose whom he pushes out. Nobody here can make the program allocate memory or
- * touch the disk.
+ * one delays nobody. When all places are taken one of them, drawn by lot, makes room: whoever
+ * floods the door cannot choose whom he pushes out. Nobody here can make the program allocate
+ * memory or touch the disk.
  */
 #ifndef ZCSOCK_DOOR_H
 #define ZCSOCK_DOOR_H
