@@ -64,6 +64,20 @@ static void give_back(struct app *a, struct loan *l)
 		free((void *)((uintptr_t)l->mem & ~4095ul));
 }
 
+uint64_t app_expect_token(struct app *a)
+{
+	struct loan *l = loan_new(a);
+
+	a->free_loan = l->next;
+	l->mem = aligned_alloc(4096, 4096);
+	assert_non_null(l->mem);
+	l->len = 1;
+	l->out = true;
+	l->token = ++a->last_token << 20 | (uint64_t)(l - a->loans);
+	a->out++;
+	return l->token;
+}
+
 static size_t cut(struct iovec *iov, unsigned nr, char *mem, size_t len)
 {
 	size_t at = 0, piece = len / nr;

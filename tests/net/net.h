@@ -169,6 +169,8 @@ struct shape {
 struct app *app_open(struct net *n, int fd, const struct zcs_conn_opts *opts);
 /* What zcs_conn_send returned; on success the stream has moved on by head + len. */
 int app_send(struct app *a, const struct shape *shape);
+/* A token for a call that app_send does not make. */
+uint64_t app_expect_token(struct app *a);
 /* Sends until `total` more bytes were accepted, waiting for WRITABLE. */
 void app_send_all(struct app *a, uint64_t total, const struct shape *shape);
 int app_drain(struct app *a); /* receives until -EAGAIN; what the last call returned */

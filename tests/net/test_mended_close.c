@@ -49,29 +49,6 @@ static void peer_gone(struct bed *b)
 	b->peer->fd = -1;
 }
 
-/* A token for a call that app_send does not make. */
-static uint64_t promise(struct app *a)
-{
-	struct loan *l;
-
-	if (a->free_loan == a->nr_loans) {
-		l = realloc(a->loans, (a->nr_loans + 1) * sizeof(*l));
-		assert_non_null(l);
-		l[a->nr_loans] = (struct loan){ .next = a->nr_loans + 1 };
-		a->loans = l;
-		a->nr_loans++;
-	}
-	l = &a->loans[a->free_loan];
-	a->free_loan = l->next;
-	l->mem = aligned_alloc(4096, 4096);
-	assert_non_null(l->mem);
-	l->len = 1;
-	l->out = true;
-	l->token = ++a->last_token << 20 | (uint64_t)(l - a->loans);
-	a->out++;
-	return l->token;
-}
-
 /* --- TCP --- */
 
 /* Both write before they read: a close that does not read on would wait for ever. */
@@ -158,7 +135,7 @@ static void local_failure__peer_sees_reset_not_fin(void **state)
 	net_set(b.pair.near, SOL_SOCKET, SO_SNDBUFFORCE, 8 * MIB);
 	stream_fill(1, 0, mem, at);
 	assert_int_equal(mprotect(mem + at, 4096, PROT_NONE), 0);
-	msg.token = promise(b.app);
+	msg.token = app_expect_token(b.app);
 	msg.flags = ZCS_ZEROCOPY;
 	assert_int_equal(zcs_conn_send(b.app->conn, &msg), 0);
 	PUMP_UNTIL(&b.net, b.app->errors);
@@ -187,7 +164,7 @@ static void abandon__files_do_not_hide_loans(void **state)
 	net_set(b.pair.near, SOL_SOCKET, SO_SNDBUFFORCE, 4 * MIB);
 	net_silence(b.pair.far);
 	assert_int_equal(app_send(b.app, &lend), 0);
-	assert_int_equal(zcs_conn_send_file(b.app->conn, file, 0, 100, promise(b.app)), 0);
+	assert_int_equal(zcs_conn_send_file(b.app->conn, file, 0, 100, app_expect_token(b.app)), 0);
 	net_take(&b.net);
 	assert_int_equal(app_send(b.app, &lend), 0);
 	assert_int_equal(net_unacked(b.pair.near), 2 * lend.len + 100);

@@ -26,29 +26,6 @@ static void bed_make(struct bed *b, const struct zcs_conn_opts *opts,
 	b->app->rx_seed = b->peer->tx_seed = 2;
 }
 
-/* A token for a call that app_send does not make. */
-static uint64_t promise(struct app *a)
-{
-	struct loan *l;
-
-	if (a->free_loan == a->nr_loans) {
-		l = realloc(a->loans, (a->nr_loans + 1) * sizeof(*l));
-		assert_non_null(l);
-		l[a->nr_loans] = (struct loan){ .next = a->nr_loans + 1 };
-		a->loans = l;
-		a->nr_loans++;
-	}
-	l = &a->loans[a->free_loan];
-	a->free_loan = l->next;
-	l->mem = aligned_alloc(4096, 4096);
-	assert_non_null(l->mem);
-	l->len = 1;
-	l->out = true;
-	l->token = ++a->last_token << 20 | (uint64_t)(l - a->loans);
-	a->out++;
-	return l->token;
-}
-
 static int send_mem(struct app *a, const void *mem, size_t len, uint32_t flags)
 {
 	struct iovec iov = { (void *)mem, len };
@@ -279,7 +256,7 @@ static void file__release_is_not_put_off(void **state)
 	bed_make(&b, NULL, NULL);
 	b.peer->rx_plain = true;
 	net_silence(b.pair.far); /* not at the first look */
-	assert_int_equal(zcs_conn_send_file(b.app->conn, file, 0, 100, promise(b.app)), 0);
+	assert_int_equal(zcs_conn_send_file(b.app->conn, file, 0, 100, app_expect_token(b.app)), 0);
 	net_take(&b.net);
 	assert_int_equal(net_unacked(b.pair.near), 100);
 	net_unsilence(b.pair.far);
@@ -305,7 +282,7 @@ static void file__empty_one_holds_nothing_back(void **state)
 	(void)state;
 	bed_make(&b, NULL, NULL);
 	assert_int_equal(app_send(b.app, &(struct shape){ .len = 100, .flags = ZCS_MORE }), 0);
-	assert_int_equal(zcs_conn_send_file(b.app->conn, file, 0, 100, promise(b.app)), 0);
+	assert_int_equal(zcs_conn_send_file(b.app->conn, file, 0, 100, app_expect_token(b.app)), 0);
 	net_take(&b.net);
 	assert_int_equal(ioctl(b.pair.near, SIOCOUTQNSD, &unsent), 0);
 	assert_int_equal(unsent, 0);
