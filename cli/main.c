@@ -21,6 +21,8 @@ static const struct command {
 	const char *help;
 	const char *usage;
 } commands[] = {
+	{ "lab", "zcsock lab", cmd_lab, "a network with a virtual partner, to see zero copy work",
+	  cmd_lab_usage },
 	{ "recv", "zcsock recv", cmd_recv, "wait for one sender and take its files",
 	  opts_recv_usage },
 	{ "send", "zcsock send", cmd_send, "send files to a waiting zcsock recv", opts_send_usage },

@@ -31,7 +31,10 @@ include_rules() {
 		case $file in
 		lib/pure/*) stray "$file" 'pure files see pure files only' lib/pure ;;
 		lib/*) stray "$file" 'lib sees lib and include only' lib lib/pure include ;;
-		cli/* | examples/* | bench/*)
+		cli/*)
+			stray "$file" 'only zcsock.h, and the doors of lab and bench, may be seen here' \
+				"$(dirname "$file")" include . ;;
+		examples/* | bench/*)
 			stray "$file" 'only zcsock.h of ours may be seen here' "$(dirname "$file")" include ;;
 		esac
 	done

@@ -19,6 +19,11 @@ packages=(
 	libjson-c-dev       # --json
 	libcmocka-dev       # unit tests
 	libuv1-dev          # an example: zcsock in a foreign event loop
+	libbpf-dev          # lab: loads the program at the partner's end of the pair
+	bpftool             # lab: makes a header of that program
+	libnl-route-3-dev   # lab: the pair and its addresses
+	liburing-dev        # bench: io_uring's SEND_ZC, to compare with
+	valgrind            # bench: counts instructions (callgrind)
 	python3             # demo, tests of the command, test log
 	iproute2            # ip: network namespaces of the tests and the demo
 	binutils            # nm and readelf: which symbols, which libraries
