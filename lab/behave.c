@@ -44,6 +44,7 @@ const struct behave_option behave_options[] = {
 	OPTION("rtt", BEHAVE_TIME, rtt, 0, 60 * SEC, "round-trip time"),
 	OPTION("seed", BEHAVE_NUMBER, seed, 0, MAX, "of what is lost, reordered, cut"),
 	OPTION("silent-at", BEHAVE_OFFSET, silent_at, 0, MAX, "say nothing more from there on"),
+	OPTION("verify", BEHAVE_FLAG, verify, 0, 1, "check that the sink is sent the pattern"),
 	OPTION("window", BEHAVE_SIZE, window, 0, 64 * MIB, "receive window of the sink"),
 	OPTION("zero-window-at", BEHAVE_OFFSET, zero_window_at, 0, MAX, "close it there"),
 };

@@ -17,6 +17,7 @@ struct behave {
 	bool hold_acks;		 /* no ACK at all until this is off */
 	uint64_t window;	 /* bytes that are advertised beyond what was acknowledged */
 	uint64_t zero_window_at; /* stream offset that the window never reaches beyond */
+	bool verify;		 /* what comes must be the pattern that the source sends */
 	/* source: what it sends */
 	uint64_t payload; /* bytes per frame */
 	uint64_t length;  /* bytes of a stream, then FIN */

@@ -34,6 +34,8 @@ struct world {
 		uint64_t lost;	    /* packets, on purpose, in either direction */
 		uint64_t reordered; /* packets, likewise */
 		uint64_t resets;    /* sent */
+		uint64_t verified;  /* bytes that were as they must be */
+		uint64_t wrong;	    /* bytes that were not, and what follows them in a packet */
 	} stats;
 	uint8_t *pattern; /* what the source sends: lab_pattern */
 };

@@ -178,7 +178,7 @@ static int hear(int link, struct report *report, int *near_out)
 
 static int explain(int r, const struct report *report, char *why, size_t len)
 {
-	if (r == -EPERM || r == -EACCES)
+	if (r == -EPERM)
 		snprintf(why, len, "%s: the lab needs root (in no container): try sudo",
 			 report->why);
 	else if (r == -ENOSYS || r == -EINVAL)

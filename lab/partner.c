@@ -157,6 +157,31 @@ static int on_segment(void *ctx, void *data, size_t size)
 	return 0;
 }
 
+/*
+ * What was acknowledged is the sender's again, so only what is not may be looked at. The payload of a
+ * packet is read as it leaves, so memory that was given back too early shows when it is sent again.
+ */
+static int on_payload(void *ctx, void *data, size_t size)
+{
+	const struct lab_payload *payload = data;
+	struct partner *p = ctx;
+	struct flow *f = p->by_port[0][payload->v6][payload->port];
+	uint64_t off, skip, good;
+
+	(void)size;
+	if (!f)
+		return 0;
+	off = flow_offset(f, payload->seq);
+	skip = off < f->in.acked ? f->in.acked - off : 0;
+	if (skip >= payload->len)
+		return 0;
+	good = pattern_check(p->world.pattern, off + skip, payload->bytes + skip,
+			     payload->len - skip);
+	p->world.stats.verified += good;
+	p->world.stats.wrong += payload->len - skip - good;
+	return 0;
+}
+
 /* ---- the control port's wishes ---------------------------------------------------- */
 
 void partner_reset_all(struct partner *p)
@@ -168,6 +193,7 @@ void partner_reset_all(struct partner *p)
 void partner_behave(struct partner *p, const struct behave *behave)
 {
 	p->world.behave = *behave;
+	p->bpf->bss->verify = behave->verify;
 	for (unsigned i = 0; i < p->nr_live; i++)
 		flow_say_window(p->live[i]);
 }
@@ -179,14 +205,15 @@ void partner_stats(const struct partner *p, char *out, size_t len)
 	snprintf(out, len,
 		 "connections=%llu open=%u received=%llu duplicate=%llu sent=%llu resent=%llu "
 		 "acks=%llu lost=%llu reordered=%llu resets=%llu udp_packets=%llu udp_bytes=%llu "
-		 "overflow=%llu",
+		 "overflow=%llu verified=%llu wrong=%llu",
 		 (unsigned long long)s->flows, p->nr_live, (unsigned long long)s->received,
 		 (unsigned long long)s->duplicate, (unsigned long long)s->sent,
 		 (unsigned long long)s->resent, (unsigned long long)s->acks,
 		 (unsigned long long)s->lost, (unsigned long long)s->reordered,
 		 (unsigned long long)s->resets, (unsigned long long)p->bpf->bss->udp_packets,
 		 (unsigned long long)p->bpf->bss->udp_bytes,
-		 (unsigned long long)p->bpf->bss->overflow);
+		 (unsigned long long)p->bpf->bss->overflow, (unsigned long long)s->verified,
+		 (unsigned long long)s->wrong);
 }
 
 /* ---- opening ------------------------------------------------------------------------ */
@@ -230,14 +257,24 @@ int partner_open(struct partner *p, const struct behave *behave, char *why, size
 	p->bpf = partner_bpf__open_and_load();
 	if (!p->bpf)
 		return fail(why, len, "loading a BPF program", -errno);
+	p->bpf->bss->verify = behave->verify;
+	p->payloads = ring_buffer__new(bpf_map__fd(p->bpf->maps.payloads), on_payload, p, NULL);
 	p->ring = ring_buffer__new(bpf_map__fd(p->bpf->maps.segments), on_segment, p, NULL);
-	if (!p->ring)
+	if (!p->ring || !p->payloads)
 		return fail(why, len, "mapping a BPF ring buffer", -errno);
 	r = attach(p, ifindex);
 	return r < 0 ? fail(why, len, "attaching a BPF program", r) : 0;
 }
 
 /* ---- the loop ------------------------------------------------------------------------- */
+
+/* What is in a packet is looked at before the packet is. */
+static bool take_segments(struct partner *p)
+{
+	if (p->world.behave.verify)
+		(void)ring_buffer__consume(p->payloads);
+	return ring_buffer__consume(p->ring) > 0;
+}
 
 /* Everything there is to do; *due_out is when there will be more. Whether there was anything. */
 static bool work(struct partner *p, uint64_t *due_out)
@@ -247,7 +284,7 @@ static bool work(struct partner *p, uint64_t *due_out)
 	uint64_t due;
 
 	p->now = clock_ns();
-	busy = ring_buffer__consume(p->ring) > 0;
+	busy = take_segments(p);
 	while (line_take(&p->line, p->now, &seg)) {
 		deliver(p, &seg);
 		busy = true;
@@ -278,8 +315,10 @@ static void rest(struct partner *p, struct control *control, uint64_t due)
 
 	__atomic_store_n(&p->bpf->bss->asleep, 1, __ATOMIC_SEQ_CST);
 	/* What came before that was seen wakes nobody. */
-	if (ring_buffer__consume(p->ring) > 0)
+	if (take_segments(p)) {
+		due = 0;
 		wait = (struct timespec){ 0 };
+	}
 	control_wait(control, due == UINT64_MAX ? NULL : &wait);
 	__atomic_store_n(&p->bpf->bss->asleep, 0, __ATOMIC_SEQ_CST);
 }

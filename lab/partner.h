@@ -16,7 +16,7 @@
 struct partner {
 	struct world world;
 	struct partner_bpf *bpf;
-	struct ring_buffer *ring;
+	struct ring_buffer *ring, *payloads;
 	struct line line;
 	struct flow *by_port[2][2][65536]; /* [source][IPv6][the near side's port] */
 	struct flow *live[PARTNER_FLOWS];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * wire.h - what the program at the partner's end of the pair and the partner share: the services'
- * ports, and the record of a TCP segment that arrived
+ * ports, and the records of what arrived
  */
 #ifndef ZCSOCK_LAB_WIRE_H
 #define ZCSOCK_LAB_WIRE_H
@@ -27,6 +27,18 @@ struct lab_segment {
 	__u8 nr_options; /* bytes of TCP options; of a SYN only */
 	__u8 reserved;
 	__u8 options[40];
+};
+
+#define LAB_CHUNK 4096
+
+/* Of the payload of a segment, while the partner verifies. */
+struct lab_payload {
+	__u32 seq; /* of the first byte */
+	__u32 len;
+	__u16 port;
+	__u8 v6;
+	__u8 reserved[5];
+	__u8 bytes[LAB_CHUNK];
 };
 
 #endif
