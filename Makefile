@@ -1,8 +1,8 @@
-# A thin door to Meson. `make demo` and `make check` do everything on a fresh clone.
+# A thin door to Meson. `make demo`, `make bench` and `make check` do everything on a fresh clone.
 BUILD := build
 PREFIX := /usr/local
 
-.PHONY: all deps demo check install uninstall clean
+.PHONY: all deps demo bench check install uninstall clean
 .NOTPARALLEL:
 
 all:
@@ -15,6 +15,9 @@ deps:
 
 demo: deps all
 	@python3 tools/demo.py
+
+bench: deps all
+	@$(BUILD)/cli/zcsock bench
 
 check: deps
 	@tools/check.sh

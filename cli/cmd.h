@@ -5,8 +5,10 @@
 
 int cmd_send(int argc, char **argv);
 int cmd_recv(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
 int cmd_lab(int argc, char **argv);
 
+extern const char cmd_bench_usage[];
 extern const char cmd_lab_usage[];
 
 #endif

@@ -21,6 +21,8 @@ static const struct command {
 	const char *help;
 	const char *usage;
 } commands[] = {
+	{ "bench", "zcsock bench", cmd_bench, "what zero copy costs and saves on this machine",
+	  cmd_bench_usage },
 	{ "lab", "zcsock lab", cmd_lab, "a network with a virtual partner, to see zero copy work",
 	  cmd_lab_usage },
 	{ "recv", "zcsock recv", cmd_recv, "wait for one sender and take its files",

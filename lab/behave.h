@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* behave.h - how the virtual partner behaves: one table for the command line and the control port */
+/* behave.h - how the virtual partner behaves: one table for command line and control port */
 #ifndef ZCSOCK_LAB_BEHAVE_H
 #define ZCSOCK_LAB_BEHAVE_H
 

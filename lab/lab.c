@@ -55,13 +55,16 @@ static pid_t fork_bound(void)
 	return pid;
 }
 
-static void run_on(int cpu)
+static int run_on(int cpu, struct report *report)
 {
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
-	(void)sched_setaffinity(0, sizeof(set), &set);
+	if (sched_setaffinity(0, sizeof(set), &set) == 0)
+		return 0;
+	snprintf(report->why, sizeof(report->why), "the partner cannot run on processor %d", cpu);
+	return -ENODEV;
 }
 
 static int start_echo(void)
@@ -124,13 +127,15 @@ static void be_partner(const struct lab_opts *opts, int cpu, int link)
 	struct report report = { 0 };
 	int near = -1, control = -1;
 
-	run_on(cpu);
-	if (p) {
-		report.error = build(p, opts, &near, &control, &report);
-	} else {
+	report.error = run_on(cpu, &report);
+	if (opts->cpu < 0)
+		report.error = 0; /* nobody asked for that one */
+	if (report.error == 0 && !p) {
 		report.error = -ENOMEM;
 		snprintf(report.why, sizeof(report.why), "%s", strerror(ENOMEM));
 	}
+	if (report.error == 0)
+		report.error = build(p, opts, &near, &control, &report);
 	if (say(link, &report, report.error ? -1 : near) < 0 || report.error)
 		_exit(1);
 	close(near);
@@ -176,15 +181,17 @@ static int hear(int link, struct report *report, int *near_out)
 	return report->error;
 }
 
+#define LAB_KERNEL_NEEDS                                                                           \
+	"NET_NS, VETH, IPV6, PACKET, BPF_SYSCALL, NET_SCH_INGRESS, NET_CLS_ACT, NET_CLS_BPF"
+
 static int explain(int r, const struct report *report, char *why, size_t len)
 {
 	if (r == -EPERM)
 		snprintf(why, len, "%s: the lab needs root (in no container): try sudo",
 			 report->why);
-	else if (r == -ENOSYS || r == -EINVAL)
-		snprintf(why, len,
-			 "%s: the kernel lacks CONFIG_NET_NS, CONFIG_VETH, CONFIG_NET_CLS_BPF "
-			 "or CONFIG_BPF_SYSCALL",
+	else if (r == -ENOSYS || r == -EINVAL || r == -ENOENT || r == -EOPNOTSUPP ||
+		 r == -EAFNOSUPPORT)
+		snprintf(why, len, "%s: perhaps the kernel lacks one of CONFIG_" LAB_KERNEL_NEEDS,
 			 report->why);
 	else
 		snprintf(why, len, "%s", report->why);
@@ -235,12 +242,28 @@ void lab_make_room(const struct lab *lab)
 	(void)sched_setaffinity(0, sizeof(set), &set);
 }
 
+/* Elsewhere than in a lab the partner's address is somebody else's, who may take all day. */
+static int prepare(int fd)
+{
+	static const char device[] = LAB_NEAR_DEVICE;
+	struct timeval limit = { .tv_sec = 5 };
+
+	if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device, sizeof(device)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0)
+		return -errno;
+	return 0;
+}
+
 static int ask(int fd, const char *line, char *answer, size_t len)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(LAB_PORT_CONTROL) };
+	int r = prepare(fd);
 	size_t at = 0;
 
 	memcpy(&to.sin_addr, lab_far4, sizeof(to.sin_addr));
+	if (r < 0)
+		return r;
 	if (connect(fd, (struct sockaddr *)&to, sizeof(to)) < 0 || dprintf(fd, "%s\n", line) < 0)
 		return -errno;
 	while (at < len - 1 && (at == 0 || answer[at - 1] != '\n')) {

@@ -3,7 +3,7 @@
  * lab.h - a virtual network: a namespace to be in, and a partner that can be reached from there
  *
  * The partner offers three services over IPv4 and IPv6, on the ports of their RFCs (wire.h): it
- * takes in and drops (discard, 9; UDP too), sends without end (chargen, 19), or echoes (7). A fourth
+ * takes in and drops (discard, 9; UDP too), sends without end (chargen, 19), or echoes (7). Another
  * port takes commands (control.h). A lab vanishes with the process that made it.
  */
 #ifndef ZCSOCK_LAB_H

@@ -208,6 +208,18 @@ static int say_failed(char *why, size_t len, const char *what, const char *error
 	return r;
 }
 
+static int as_errno(int nl)
+{
+	switch (-nl) {
+	case NLE_PERM:
+		return -EPERM;
+	case NLE_OPNOTSUPP:
+		return -EOPNOTSUPP;
+	default:
+		return -EIO;
+	}
+}
+
 /* Near first, then far, back to the near one to make the pair, and to the far one to stay. */
 static int build(int near, int far, unsigned mtu, char *why, size_t len)
 {
@@ -225,7 +237,8 @@ static int build(int near, int far, unsigned mtu, char *why, size_t len)
 				  -errno);
 	if (r == 0)
 		r = with_netlink(make_far, far, mtu);
-	return r < 0 ? say_failed(why, len, "making the veth pair", nl_geterror(r), -EIO) : 0;
+	return r < 0 ? say_failed(why, len, "making the veth pair", nl_geterror(r), as_errno(r))
+		     : 0;
 }
 
 int lab_net_make(unsigned mtu, int *near_out, char *why, size_t len)

@@ -80,8 +80,8 @@ static __always_inline void note_syn(struct __sk_buff *skb, struct lab_segment *
 }
 
 /*
- * Copies the payload before its segment is noted, so that it is looked at before it is acknowledged.
- * The packet keeps its pages: nothing of this shows in a notification.
+ * Copies the payload before its segment is noted, so that it is looked at before it is
+ * acknowledged. The packet keeps its pages: nothing of this shows in a notification.
  */
 static __always_inline void note_payload(struct __sk_buff *skb, const struct tcphdr *th, __u32 at,
 					 __u8 v6)

@@ -158,8 +158,9 @@ static int on_segment(void *ctx, void *data, size_t size)
 }
 
 /*
- * What was acknowledged is the sender's again, so only what is not may be looked at. The payload of a
- * packet is read as it leaves, so memory that was given back too early shows when it is sent again.
+ * What was acknowledged is the sender's again, so only what is not may be looked at. The payload of
+ * a packet is read as it leaves, so memory that was given back too early shows when it is sent
+ * again.
  */
 static int on_payload(void *ctx, void *data, size_t size)
 {

@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 /*
- * It repeats after 251 pages: 251 is a prime, so a stream that is shifted by any power of two shows.
- * A copy of it fits into the cache, so that the source reads no memory.
+ * It repeats after 251 pages: 251 is a prime, so a stream that is shifted by any power of two
+ * shows. It fits into the cache, so that the source reads no memory.
  */
 #define PATTERN_PERIOD (251 * 4096)
 #define PATTERN_PIECE  65536 /* the longest that can be looked at at once */

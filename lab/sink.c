@@ -3,9 +3,9 @@
  * sink.c - the half of a flow that receives: puts the stream together, acknowledges it, and closes
  * its window, as it was told to
  *
- * Packets of one sender reach us from two processors (its own, and ours, where its kernel sends when
- * an ACK comes in), so they may overtake one another by some microseconds. A gap is a gap only when
- * it lasts.
+ * Packets of one sender reach us from two processors (its own, and ours, where its kernel sends
+ * when an ACK comes in), so they may overtake one another by some microseconds. A gap is a gap only
+ * when it lasts.
  */
 #include <netinet/tcp.h>
 

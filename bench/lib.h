@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* lib.h - what the movers that use the library have in common */
+#ifndef ZCSOCK_BENCH_LIB_H
+#define ZCSOCK_BENCH_LIB_H
+
+#include <zcsock.h>
+
+#include "mover.h"
+
+struct lib {
+	struct zcs_ctx *ctx;
+	uint64_t sent; /* bytes of messages that came back */
+};
+
+/* r, or the end if it is an error; `call` made it. */
+int lib_must(int r, const char *call);
+/* A context whose statistics are the mover's counters. */
+void lib_open(struct bench *b, struct lib *lib);
+/* A new connection that goes the mover's way. */
+struct zcs_conn *lib_connect(const struct bench *b, const struct lib *lib,
+			     const struct bench_place *place);
+/* Waits for room if there is none. The memory is lent. */
+void lib_send(struct lib *lib, struct zcs_conn *conn, void *data, size_t len);
+/* Waits for data if there is none. How many spans came; max: of bytes, as of zcs_conn_recv. */
+size_t lib_recv(struct lib *lib, struct zcs_conn *conn, struct zcs_span *spans, size_t nr,
+		size_t max);
+/* Drops everything at once. */
+void lib_close(struct lib *lib);
+
+#endif

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/* setup.c - the other ends: the lab, peers on loopback, or a peer on another machine */
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "host.h"
+#include "mover.h"
+#include "run.h"
+
+#define AREA_LEAST (32ull << 20)
+#define AREA_MOST  (256ull << 20)
+#define AREA_HOT   (1ull << 20)
+
+static bool is_v6(enum family family)
+{
+	return family == FAMILY_TCP6 || family == FAMILY_UDP6;
+}
+
+/* ---- processors and memory ------------------------------------------------------ */
+
+/* What is measured has the first one, whoever is at the other end the last. */
+static void choose_cpus(struct run *run)
+{
+	cpu_set_t set;
+
+	run->cpu = -1;
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return;
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &set))
+			continue;
+		if (run->cpu < 0)
+			run->cpu = cpu;
+		run->far_cpu = cpu;
+	}
+}
+
+static uint64_t choose_area(const struct bench_opts *opts)
+{
+	struct host host;
+	uint64_t area;
+
+	if (opts->area)
+		return opts->area;
+	if (opts->hot)
+		return AREA_HOT;
+	host_read(&host);
+	area = 2 * host.cache;
+	return area < AREA_LEAST ? AREA_LEAST : area > AREA_MOST ? AREA_MOST : area;
+}
+
+/* ---- time -------------------------------------------------------------------------- */
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+bool is_late(const struct run *run)
+{
+	return run->opts->patience_ms && now_ms() - run->started_ms > run->opts->patience_ms;
+}
+
+/* What a socket can hold is moved between two samples, and would flatter the next one. */
+static uint64_t socket_buffer(const char *path)
+{
+	unsigned long long least, usual, most = 0;
+	FILE *file = fopen(path, "re");
+
+	if (file && fscanf(file, "%llu %llu %llu", &least, &usual, &most) != 3)
+		most = 0;
+	if (file)
+		fclose(file);
+	return most;
+}
+
+/* ---- the other ends ----------------------------------------------------------------- */
+
+static int start_lab(struct run *run, const struct bench_opts *opts, char *why, size_t len)
+{
+	struct lab_opts lab = { .mtu = opts->mtu, .cpu = run->far_cpu, .behave = behave_default };
+
+	return lab_start(&lab, &run->lab, why, len);
+}
+
+static int start_loopback(struct run *run, bool v6)
+{
+	struct sockaddr_storage addr = { .ss_family = v6 ? AF_INET6 : AF_INET };
+
+	if (v6)
+		((struct sockaddr_in6 *)&addr)->sin6_addr = in6addr_loopback;
+	else
+		((struct sockaddr_in *)&addr)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return bench_peer_start(&run->local[v6], &addr, run->far_cpu);
+}
+
+static bool needs_loopback(const struct plan *plan, bool v6)
+{
+	for (size_t i = 0; i < plan->nr; i++) {
+		if (plan->scenarios[i].path == PATH_LOOPBACK &&
+		    is_v6(plan->scenarios[i].family) == v6)
+			return true;
+	}
+	return false;
+}
+
+bool bench_split(const char *text, char buf[BENCH_HOST], char **host, char **port)
+{
+	char *colon, *end;
+
+	if (snprintf(buf, BENCH_HOST, "%s", text) >= BENCH_HOST)
+		return false;
+	*host = buf;
+	*port = NULL;
+	if (buf[0] == '[') {
+		end = strchr(buf, ']');
+		if (!end || (end[1] && end[1] != ':'))
+			return false;
+		*host = buf + 1;
+		*port = end[1] ? end + 2 : NULL;
+		*end = '\0';
+	} else if ((colon = strchr(buf, ':')) && !strchr(colon + 1, ':')) {
+		*colon = '\0';
+		*port = colon + 1;
+	}
+	return **host && (!*port || **port);
+}
+
+static int find_peer(struct run *run, const char *text, char *why, size_t len)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found = NULL;
+	char buf[BENCH_HOST], *host, *port;
+	int r;
+
+	if (!bench_split(text, buf, &host, &port)) {
+		snprintf(why, len, "--peer takes HOST or HOST:PORT");
+		return -EINVAL;
+	}
+	r = getaddrinfo(host, port ? port : BENCH_PORT, &hints, &found);
+	if (r == 0) {
+		char service[16];
+
+		getnameinfo(found->ai_addr, found->ai_addrlen, run->peer_host,
+			    sizeof(run->peer_host), service, sizeof(service),
+			    NI_NUMERICHOST | NI_NUMERICSERV);
+		run->peer_port = (unsigned)strtoul(service, NULL, 10);
+		freeaddrinfo(found);
+		return 0;
+	}
+	snprintf(why, len, "%s: %s", host, gai_strerror(r));
+	return -EINVAL;
+}
+
+int run_open(struct run *run, const struct bench_opts *opts, const struct plan *plan,
+	     struct results *results, char *why, size_t len)
+{
+	*run = (struct run){ .opts = opts, .area = choose_area(opts),
+			     .started_ms = now_ms() };
+	run->buffer[DIR_TX] = socket_buffer("/proc/sys/net/ipv4/tcp_wmem");
+	run->buffer[DIR_RX] = socket_buffer("/proc/sys/net/ipv4/tcp_rmem");
+	run->buffer[DIR_RELAY] = run->buffer[DIR_RX];
+	choose_cpus(run);
+	if (opts->peer)
+		return find_peer(run, opts->peer, why, len);
+	if (plan_needs_lab(plan))
+		run->have_lab = start_lab(run, opts, results->lab, sizeof(results->lab)) == 0;
+	for (int v6 = 0; v6 < 2; v6++) {
+		int r = needs_loopback(plan, v6) ? start_loopback(run, v6) : 0;
+
+		/* A machine without IPv6 is one. */
+		if (r < 0 && !(v6 && (r == -EADDRNOTAVAIL || r == -EAFNOSUPPORT))) {
+			snprintf(why, len, "listening on loopback: %s", strerror(-r));
+			run_close(run);
+			return r;
+		}
+	}
+	return 0;
+}
+
+void run_close(struct run *run)
+{
+	for (int v6 = 0; v6 < 2; v6++) {
+		if (run->local[v6].pid > 0)
+			bench_peer_stop(&run->local[v6]);
+	}
+	if (run->have_lab)
+		lab_stop(&run->lab);
+}
+
+/* ---- who meets whom ------------------------------------------------------------------- */
+
+bool can_run(const struct run *run, const struct scenario *s)
+{
+	switch (s->path) {
+	case PATH_LOOPBACK:
+		return run->local[is_v6(s->family)].pid > 0;
+	case PATH_PEER:
+		return is_v6(s->family) == (strchr(run->peer_host, ':') != NULL);
+	default:
+		return run->have_lab;
+	}
+}
+
+static unsigned service_of(enum direction direction)
+{
+	static const unsigned services[NR_DIRECTIONS] = {
+		[DIR_TX] = BENCH_DISCARD,
+		[DIR_RX] = BENCH_CHARGEN,
+		[DIR_PINGPONG] = BENCH_ECHO,
+		[DIR_RELAY] = BENCH_CHARGEN,
+	};
+
+	return services[direction];
+}
+
+static void put_end(char *out, size_t len, const char *host, unsigned port)
+{
+	snprintf(out, len, strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
+}
+
+void endpoints_of(const struct run *run, const struct scenario *s, struct endpoints *out)
+{
+	static const unsigned lab_ports[] = {
+		[BENCH_DISCARD] = LAB_PORT_SINK,
+		[BENCH_CHARGEN] = LAB_PORT_SOURCE,
+		[BENCH_ECHO] = LAB_PORT_ECHO,
+	};
+	unsigned service = service_of(s->direction);
+	const char *lab = is_v6(s->family) ? LAB_FAR6 : LAB_FAR4;
+
+	*out = (struct endpoints){ 0 };
+	if (s->path == PATH_PEER)
+		put_end(out->to, sizeof(out->to), run->peer_host, run->peer_port + service);
+	else if (s->path == PATH_LOOPBACK)
+		put_end(out->to, sizeof(out->to), is_v6(s->family) ? "::1" : "127.0.0.1",
+			run->local[is_v6(s->family)].port + service);
+	else
+		put_end(out->to, sizeof(out->to), lab, lab_ports[service]);
+	if (s->direction == DIR_RELAY)
+		put_end(out->onto, sizeof(out->onto), lab, LAB_PORT_SINK);
+}
+
+struct worker_opts worker_of(const struct run *run, const struct scenario *s,
+			     const struct endpoints *ends)
+{
+	bool local = s->path == PATH_LOOPBACK || s->path == PATH_PEER;
+	uint64_t area = run->area < s->size ? s->size : run->area;
+
+	return (struct worker_opts){
+		.direction = direction_names[s->direction],
+		.to = ends->to,
+		.onto = ends->onto[0] ? ends->onto : NULL,
+		.lab = local ? NULL : &run->lab,
+		.size = s->size,
+		.area = area,
+		.warm = run->buffer[s->direction],
+		.cpu = run->cpu,
+		.touch = run->opts->touch,
+		.udp = s->family == FAMILY_UDP4 || s->family == FAMILY_UDP6,
+	};
+}

@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd_bench.c - zcsock bench: what copying and not copying cost on this machine */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench/bench.h"
+#include "bench/mover.h"
+#include "bench/report.h"
+#include "cmd.h"
+#include "stop.h"
+#include "text.h"
+
+const char cmd_bench_usage[] =
+	"zcsock bench [--full] [--json FILE] [--direction LIST] [--path LIST] [--family LIST]\n"
+	"             [--size LIST] [--mode LIST] [--samples N] [--time MS] [--hot | --area BYTES]\n"
+	"             [--touch] [--instructions] [--mtu BYTES] [--peer HOST[:PORT]]\n"
+	"       zcsock bench --serve [ADDRESS:]PORT\n";
+
+#define TOUR_SAMPLES 9
+#define TOUR_MS	     50
+#define FULL_MS	     100
+#define TOUR_PATIENCE_MS 40000 /* what is noisy is not measured anew after that */
+
+enum {
+	OPT_AREA = 256,
+	OPT_DIRECTION,
+	OPT_FAMILY,
+	OPT_FULL,
+	OPT_HOT,
+	OPT_INSTRUCTIONS,
+	OPT_JSON,
+	OPT_MODE,
+	OPT_MTU,
+	OPT_PATH,
+	OPT_PEER,
+	OPT_SAMPLES,
+	OPT_SERVE,
+	OPT_SIZE,
+	OPT_TIME,
+	OPT_TOUCH,
+};
+
+static const struct option options[] = {
+	{ "area", required_argument, NULL, OPT_AREA },
+	{ "direction", required_argument, NULL, OPT_DIRECTION },
+	{ "family", required_argument, NULL, OPT_FAMILY },
+	{ "full", no_argument, NULL, OPT_FULL },
+	{ "help", no_argument, NULL, 'h' },
+	{ "hot", no_argument, NULL, OPT_HOT },
+	{ "instructions", no_argument, NULL, OPT_INSTRUCTIONS },
+	{ "json", required_argument, NULL, OPT_JSON },
+	{ "mode", required_argument, NULL, OPT_MODE },
+	{ "mtu", required_argument, NULL, OPT_MTU },
+	{ "path", required_argument, NULL, OPT_PATH },
+	{ "peer", required_argument, NULL, OPT_PEER },
+	{ "samples", required_argument, NULL, OPT_SAMPLES },
+	{ "serve", required_argument, NULL, OPT_SERVE },
+	{ "size", required_argument, NULL, OPT_SIZE },
+	{ "time", required_argument, NULL, OPT_TIME },
+	{ "touch", no_argument, NULL, OPT_TOUCH },
+	{ NULL, 0, NULL, 0 },
+};
+
+struct bench_cmd {
+	struct bench_opts bench;
+	const char *json, *serve;
+	const struct row *before; /* the last row that was shown */
+};
+
+static int usage_error(void)
+{
+	fprintf(stderr, "usage: %s", cmd_bench_usage);
+	return 2;
+}
+
+/* ---- values; each returns -1 to go on, or says one line and returns 2 ---------------- */
+
+static bool bytes_of(const char *text, uint64_t *out)
+{
+	unsigned shift = 0;
+	char *end;
+
+	errno = 0;
+	*out = strtoull(text, &end, 10);
+	if (text[0] < '0' || text[0] > '9' || errno)
+		return false;
+	if (*end == 'K' || *end == 'M' || *end == 'G')
+		shift = *end == 'K' ? 10 : *end == 'M' ? 20 : 30;
+	if (end[shift > 0] || *out > 1ull << 40)
+		return false;
+	*out <<= shift;
+	return true;
+}
+
+static int set_bytes(const char *name, const char *text, uint64_t least, uint64_t most,
+		     uint64_t *out)
+{
+	if (bytes_of(text, out) && *out >= least && *out <= most)
+		return -1;
+	say("--%s takes bytes, such as 4096, 64K or 1M, from %llu to %llu", name,
+	    (unsigned long long)least, (unsigned long long)most);
+	return 2;
+}
+
+static int set_number(const char *name, const char *text, unsigned most, unsigned *out)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (text[0] < '0' || text[0] > '9' || *end || n < 1 || n > most) {
+		say("--%s takes a number from 1 to %u", name, most);
+		return 2;
+	}
+	*out = (unsigned)n;
+	return -1;
+}
+
+static int add_size(struct plan_opts *plan, const char *text)
+{
+	uint64_t size;
+	int r = set_bytes("size", text, 1, 64 << 20, &size);
+
+	if (r < 0 && plan->nr_sizes == PLAN_SIZES) {
+		say("--size: %d sizes at the most", PLAN_SIZES);
+		return 2;
+	}
+	if (r < 0)
+		plan->sizes[plan->nr_sizes++] = size;
+	return r;
+}
+
+static int add_mode(struct plan_opts *plan, const char *text)
+{
+	if (!plan_knows_mode(text)) {
+		say("--mode: there is no '%s'; zcsock-bench(1) lists them", text);
+		return 2;
+	}
+	if (plan->nr_modes == PLAN_MODES) {
+		say("--mode: %d modes at the most", PLAN_MODES);
+		return 2;
+	}
+	plan->modes[plan->nr_modes++] = text;
+	return -1;
+}
+
+static int add_bit(const char *option, unsigned *set, const char *const *names, int nr,
+		   const char *text)
+{
+	int i = name_index(names, nr, text);
+
+	if (i < 0) {
+		say("--%s: there is no '%s'", option, text);
+		return 2;
+	}
+	*set |= 1u << i;
+	return -1;
+}
+
+static int add_one(struct plan_opts *plan, int option, const char *text)
+{
+	switch (option) {
+	case OPT_SIZE:
+		return add_size(plan, text);
+	case OPT_MODE:
+		return add_mode(plan, text);
+	case OPT_DIRECTION:
+		return add_bit("direction", &plan->directions, direction_names, NR_DIRECTIONS,
+			       text);
+	case OPT_PATH:
+		return add_bit("path", &plan->paths, path_names, NR_PATHS, text);
+	default:
+		return add_bit("family", &plan->families, family_names, NR_FAMILIES, text);
+	}
+}
+
+/* The parts of a list stay where they are: modes are remembered by their address. */
+static int add_list(struct plan_opts *plan, int option, char *list)
+{
+	char *rest = NULL;
+	int r = -1;
+
+	for (char *text = strtok_r(list, ",", &rest); r < 0 && text;
+	     text = strtok_r(NULL, ",", &rest))
+		r = add_one(plan, option, text);
+	return r;
+}
+
+static int set(struct bench_cmd *cmd, int option, char *value)
+{
+	struct bench_opts *bench = &cmd->bench;
+	uint64_t bytes;
+	int r;
+
+	switch (option) {
+	case OPT_AREA:
+		return set_bytes("area", value, 4096, 1ull << 36, &bench->area);
+	case OPT_MTU:
+		r = set_bytes("mtu", value, 1280, 65535, &bytes);
+		bench->mtu = (unsigned)bytes;
+		return r;
+	case OPT_SAMPLES:
+		return set_number("samples", value, STATS_MAX, &bench->samples);
+	case OPT_TIME:
+		return set_number("time", value, 10000, &bench->sample_ms);
+	case OPT_FULL:
+		bench->plan.full = true;
+		return -1;
+	case OPT_HOT:
+		bench->hot = true;
+		return -1;
+	case OPT_TOUCH:
+		bench->touch = true;
+		return -1;
+	case OPT_INSTRUCTIONS:
+		bench->instructions = true;
+		return -1;
+	case OPT_JSON:
+		cmd->json = value;
+		return -1;
+	case OPT_PEER:
+		bench->peer = value;
+		bench->plan.peer = true;
+		return -1;
+	case OPT_SERVE:
+		cmd->serve = value;
+		return -1;
+	case 'h':
+		printf("usage: %s", cmd_bench_usage);
+		return 0;
+	case '?':
+		return usage_error(); /* getopt said what is wrong */
+	default:
+		return add_list(&bench->plan, option, value);
+	}
+}
+
+static int parse(int argc, char **argv, struct bench_cmd *cmd)
+{
+	int option, r = -1;
+
+	optind = 1;
+	while (r < 0 && (option = getopt_long(argc, argv, "h", options, NULL)) >= 0)
+		r = set(cmd, option, optarg);
+	if (r < 0 && optind < argc) {
+		say("'%s' is one argument too many", argv[optind]);
+		return usage_error();
+	}
+	if (r < 0 && cmd->bench.hot && cmd->bench.area) {
+		say("--hot and --area exclude each other");
+		return 2;
+	}
+	return r;
+}
+
+/* ---- what it does -------------------------------------------------------------------- */
+
+/* With --json - the object alone is on standard output. */
+static bool shows_table(const struct bench_cmd *cmd)
+{
+	return !cmd->json || strcmp(cmd->json, "-") != 0;
+}
+
+static void progress(void *user, const struct row *rows, size_t nr)
+{
+	struct bench_cmd *cmd = user;
+
+	report_rows(rows, nr, cmd->before);
+	cmd->before = rows;
+}
+
+static int write_json(const struct bench_cmd *cmd, const struct results *results)
+{
+	bool to_stdout = !shows_table(cmd);
+
+	if (report_json(results, to_stdout ? NULL : cmd->json) == 0)
+		return 0;
+	say("%s: %s", cmd->json, strerror(errno));
+	return 1;
+}
+
+static int measure(struct bench_cmd *cmd)
+{
+	struct results results = { 0 };
+	char why[400];
+	int r, status = 0;
+
+	if (shows_table(cmd))
+		cmd->bench.progress = progress;
+	r = bench_run(&cmd->bench, &results, why, sizeof(why));
+	if (results.lab[0])
+		say("no lab, so over loopback only: %s", results.lab);
+	if (r < 0) {
+		say("%s", why);
+		status = 1;
+	} else if (shows_table(cmd)) {
+		report_sentence(&results);
+	}
+	if (cmd->json && results.nr > 0 && write_json(cmd, &results) != 0)
+		status = 1;
+	bench_free(&results);
+	return status;
+}
+
+static int serve(const char *where)
+{
+	char why[400];
+
+	for (int i = 0; i < 2; i++) /* an ordinary end: there is nothing to tidy up */
+		signal(i ? SIGINT : SIGTERM, SIG_DFL);
+	(void)bench_serve(where, why, sizeof(why));
+	say("%s", why);
+	return 1;
+}
+
+int cmd_bench(int argc, char **argv)
+{
+	struct bench_cmd cmd = { .bench = { .stop = stop_asked } };
+	int r;
+
+	if (argc > 1 && strcmp(argv[1], "--worker") == 0)
+		return bench_worker(argc - 2, argv + 2);
+	r = parse(argc, argv, &cmd);
+	if (r >= 0)
+		return r;
+	if (cmd.serve)
+		return serve(cmd.serve);
+	cmd.bench.user = &cmd;
+	cmd.bench.instructions |= cmd.bench.plan.full;
+	if (!cmd.bench.samples)
+		cmd.bench.samples = TOUR_SAMPLES;
+	if (!cmd.bench.sample_ms)
+		cmd.bench.sample_ms = cmd.bench.plan.full ? FULL_MS : TOUR_MS;
+	cmd.bench.repeats = 5;
+	if (!cmd.bench.plan.full)
+		cmd.bench.patience_ms = TOUR_PATIENCE_MS;
+	return measure(&cmd);
+}
