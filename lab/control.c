@@ -69,7 +69,9 @@ static void obey(struct partner *p, char *line, char *answer, size_t len)
 
 	if (value)
 		*value++ = '\0';
-	if (strcmp(line, "stats") == 0) {
+	if (value && (strcmp(line, "stats") == 0 || strcmp(line, "reset") == 0)) {
+		snprintf(answer, len, "error: %s takes no value", line);
+	} else if (strcmp(line, "stats") == 0) {
 		memcpy(answer, "ok ", 3);
 		partner_stats(p, answer + 3, len - 3);
 	} else if (strcmp(line, "reset") == 0) {

@@ -73,6 +73,15 @@ uint64_t bucket_fill(struct bucket *b, uint64_t rate, uint64_t now)
 	return b->tokens < 1 ? 0 : (uint64_t)b->tokens;
 }
 
+uint64_t bucket_due(const struct bucket *b, uint64_t rate, uint64_t bytes, uint64_t now)
+{
+	double lacking = (double)bytes - b->tokens;
+	double ns = lacking > 0 ? lacking * 1e9 / (double)rate : 0;
+	uint64_t due = b->last + (ns > BURST_NS / 2 ? BURST_NS / 2 : (uint64_t)ns);
+
+	return due > now ? due : now;
+}
+
 void bucket_take(struct bucket *b, uint64_t rate, uint64_t bytes)
 {
 	if (rate)
@@ -160,6 +169,8 @@ static void read_options(struct flow *f, const struct lab_segment *syn)
 			return;
 		if (at[0] == TCPOPT_WINDOW && at[1] == TCPOLEN_WINDOW)
 			f->near_scale = at[2] > 14 ? 14 : at[2];
+		if (at[0] == TCPOPT_MAXSEG && at[1] == TCPOLEN_MAXSEG && (at[2] || at[3]))
+			f->mss = (uint16_t)(at[2] << 8 | at[3]);
 		if (at[0] == TCPOPT_SACK_PERMITTED)
 			f->sack = true;
 		at += at[1];
@@ -208,6 +219,7 @@ void flow_open(struct flow *f, struct world *world, const struct lab_segment *sy
 		.v6 = syn->v6,
 		.irs = syn->seq,
 		.in.fin = BEHAVE_NEVER,
+		.mss = 536, /* RFC 9293, 3.7.1, when none is said */
 		.out.edge = syn->window,
 	};
 	f->iss = (uint32_t)mix(world->behave.seed + f->number);

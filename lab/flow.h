@@ -55,6 +55,7 @@ struct flow {
 	bool gone; /* no packet will be answered any more: to be freed */
 	bool sack; /* the near side understands SACK */
 	uint8_t near_scale;
+	uint16_t mss;	   /* payload of the largest packet, either way: the pair has one MTU */
 	uint32_t irs, iss; /* initial sequence numbers: near side's, ours */
 	uint8_t *met;	   /* a bit for each packet that was on its way once: lost at most once */
 	uint64_t nr_met;
@@ -123,6 +124,8 @@ uint64_t source_tick(struct flow *f, uint64_t now);
 
 /* Fills up with time; how many whole bytes may go. */
 uint64_t bucket_fill(struct bucket *b, uint64_t rate, uint64_t now);
+/* When so many bytes may go, or it has to be filled lest it loses some. */
+uint64_t bucket_due(const struct bucket *b, uint64_t rate, uint64_t bytes, uint64_t now);
 void bucket_take(struct bucket *b, uint64_t rate, uint64_t bytes);
 
 #endif

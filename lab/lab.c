@@ -51,6 +51,8 @@ static pid_t fork_bound(void)
 		/* The terminal's signals are for those who decide when the lab ends. */
 		signal(SIGINT, SIG_IGN);
 		signal(SIGQUIT, SIG_IGN);
+		signal(SIGTERM, SIG_IGN);
+		signal(SIGHUP, SIG_IGN);
 	}
 	return pid;
 }

@@ -136,7 +136,6 @@ static __always_inline int tcp(struct __sk_buff *skb, __u32 at, __u8 v6)
 	seg->port = bpf_ntohs(th.source);
 	seg->service = bpf_ntohs(th.dest);
 	seg->window = bpf_ntohs(th.window);
-	seg->mss = skb->gso_size;
 	seg->flags = ((__u8 *)&th)[13];
 	seg->v6 = v6;
 	seg->nr_options = 0;

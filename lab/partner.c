@@ -126,7 +126,7 @@ static void one_packet(struct partner *p, struct flow *f, const struct lab_segme
 static void many_packets(struct partner *p, struct flow *f, const struct lab_segment *whole)
 {
 	uint64_t from = flow_offset(f, whole->seq), end = from + whole->len;
-	uint64_t mss = whole->mss ? whole->mss : whole->len;
+	uint64_t mss = f->mss;
 
 	while (from < end) {
 		struct lab_segment seg = *whole;

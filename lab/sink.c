@@ -19,10 +19,16 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+static uint64_t most(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
 uint16_t sink_window(struct flow *f, uint64_t acked)
 {
 	const struct behave *b = &f->world->behave;
-	uint64_t edge = least(acked + b->window, b->zero_window_at);
+	uint64_t unit = 1 << FLOW_SCALE;
+	uint64_t edge = least(acked + (b->window + unit - 1) / unit * unit, b->zero_window_at);
 	uint64_t units;
 
 	if (edge < f->in.edge)
@@ -143,13 +149,21 @@ static void repeat(struct flow *f)
 static uint64_t ack_due(const struct flow *f, uint64_t now)
 {
 	const struct behave *b = &f->world->behave;
-	uint64_t fresh = f->in.next - f->in.acked;
+	uint64_t fresh = f->in.next - f->in.acked, due;
 
-	if (f->in.ack_now || (fin_is_here(f) && !f->in.fin_acked))
+	if (f->in.ack_now)
 		return now;
-	if (fresh == 0)
+	if (fin_is_here(f) && !f->in.fin_acked)
+		due = now;
+	else if (fresh == 0)
 		return UINT64_MAX;
-	return fresh >= b->ack_bytes ? now : f->in.since + b->ack_time;
+	else
+		due = fresh >= b->ack_bytes ? now : f->in.since + b->ack_time;
+	/* A rate lets few bytes through at a time: they are acknowledged some at a time. */
+	if (b->rate && fresh > 0)
+		due = most(due, bucket_due(&f->in.bucket, b->rate,
+					   least(fresh, least(f->mss, b->ack_bytes)), now));
+	return due;
 }
 
 uint64_t sink_tick(struct flow *f, uint64_t now)

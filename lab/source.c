@@ -37,13 +37,17 @@ static void reset_timer(struct flow *f, uint64_t now)
 
 /* ---- frames ------------------------------------------------------------------ */
 
+static uint64_t payload(const struct flow *f)
+{
+	return least(f->world->behave.payload, f->mss);
+}
+
 static void send_again(struct flow *f)
 {
-	const struct behave *b = &f->world->behave;
 	uint64_t end = f->out.next;
 
 	if (f->out.una < end) {
-		flow_send(f, TH_ACK, f->out.una, least(b->payload, end - f->out.una));
+		flow_send(f, TH_ACK, f->out.una, least(payload(f), end - f->out.una));
 		f->world->stats.resent++;
 	} else if (f->out.fin) {
 		flow_send(f, TH_FIN | TH_ACK, f->out.una, 0);
@@ -57,7 +61,7 @@ static void send_new(struct flow *f, uint64_t off, uint64_t len)
 {
 	struct world *w = f->world;
 
-	if (flow_fate(f, off, w->behave.loss, FLOW_LOSS))
+	if (off % payload(f) == 0 && flow_fate(f, off, w->behave.loss, FLOW_LOSS))
 		w->stats.lost++;
 	else
 		flow_send(f, TH_ACK, off, len);
@@ -69,7 +73,8 @@ static uint64_t limit(const struct flow *f, uint64_t off)
 	const struct behave *b = &f->world->behave;
 	uint64_t end = least(least(b->length, b->silent_at), least(b->rst_at, f->out.edge));
 
-	return least(end, off + b->payload);
+	/* Full frames end at multiples of their length, also after a window cut one. */
+	return least(end, (off / payload(f) + 1) * payload(f));
 }
 
 /* One frame, or two in the wrong order; how many bytes. */
@@ -80,7 +85,8 @@ static uint64_t send_next(struct flow *f, uint64_t room)
 
 	if (end <= off || end - off > room)
 		return 0;
-	if (then > end && flow_fate(f, off, w->behave.reorder, FLOW_SWAP)) {
+	if (then > end && off % payload(f) == 0 &&
+	    flow_fate(f, off, w->behave.reorder, FLOW_SWAP)) {
 		w->stats.reordered++;
 		send_new(f, end, then - end);
 	} else {
@@ -112,7 +118,7 @@ static void send_stream(struct flow *f, uint64_t now)
 /* The sink ends its stream when the near side ended its own, the source where it was told to. */
 static void send_fin(struct flow *f, uint64_t now)
 {
-	bool is_end = f->out.next == end_of_stream(f);
+	bool is_end = f->out.next >= end_of_stream(f);
 
 	if (f->out.fin || !is_end || (f->service == LAB_PORT_SINK && !f->in.fin_acked))
 		return;

@@ -21,11 +21,10 @@ struct lab_segment {
 	__u16 port;	 /* of the near side */
 	__u16 service;	 /* LAB_PORT_SINK or LAB_PORT_SOURCE */
 	__u16 window;	 /* not scaled */
-	__u16 mss;	 /* of a GSO packet: payload of each packet that a card would make of it */
 	__u8 flags;	 /* TH_SYN ... */
 	__u8 v6;	 /* 0, 1 */
 	__u8 nr_options; /* bytes of TCP options; of a SYN only */
-	__u8 reserved;
+	__u8 reserved[3];
 	__u8 options[40];
 };
 

@@ -25,6 +25,7 @@ MIB = 1 << 20
 libc = ctypes.CDLL(None, use_errno=True)
 libc.prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER: whatever a lab leaves behind becomes our child
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # a shell's "&" ignores it
 
 # What commands in Python begin with
 PRELUDE = """
@@ -165,10 +166,17 @@ def no_interface():
     check('near0' not in names and 'far0' not in names, names)
 
 
+def end_all_left():
+    for pid in left():
+        os.kill(pid, signal.SIGKILL)
+    wait_for(reaped, 'an end of what was left')
+
+
 def nothing_left():
     """At once: a lab ends after all that is of it."""
-    remains = left()
-    check(not remains, [(pid, read(f'/proc/{pid}/stat')) for pid in remains])
+    remains = [read(f'/proc/{pid}/stat') for pid in left()]
+    end_all_left()  # the next test finds nothing of this one
+    check(not remains, remains)
     no_interface()
 
 
@@ -223,8 +231,7 @@ def what_the_command_did_not_start_is_spared(directory):
         other = int(process.stdout.readline())
         check(process.wait(60) == 0)
         check(left() == [other], left())
-        os.kill(other, signal.SIGKILL)
-    wait_for(reaped, 'the other')
+    end_all_left()
 
 
 @test
@@ -292,9 +299,7 @@ def a_lab_that_is_killed_takes_partner_and_command_along(directory):
     running.process.wait(60)
     wait_for(lambda: not any(os.path.exists(f'/proc/{pid}/ns/net') and has_mark(pid)
                              for pid in family), 'the end of partner and command')
-    for pid in left():  # what the command started lives on: that is in the manual
-        os.kill(pid, signal.SIGKILL)
-    wait_for(reaped, 'an end of it all')
+    end_all_left()  # what the command started lives on: that is in the manual
     check(not spaces & namespaces(processes()), 'a namespace is left')
     no_interface()
 

@@ -274,7 +274,7 @@ static void partial_ack__releases_what_is_whole(void **state)
 	FAR_START("partial-ack", "ack-bytes 30000", "rtt 1ms", "verify");
 	bed_make(&b, FAMILY(state), NULL);
 	send_with(&b, &s, 10 * MIB);
-	assert_true(far_stat("acks") > 100);
+	assert_true(far_stat("acks") > 30);
 	bed_close(&b);
 }
 
@@ -362,7 +362,7 @@ static void silence__in_the_middle(void **state)
 	bed_make(&b, FAMILY(state), NULL);
 	lend_much(&b, 4);
 	FAR_WATCH(&b.net, far_stat("received") == 1500000);
-	net_idle(&b.net, 500);
+	net_idle(&b.net, 300);
 	none_too_early(b.app);
 	assert_int_equal(b.app->out, 3);
 	far_tell("silent-at never");
@@ -669,7 +669,7 @@ int main(void)
 		EACH(file__until_it_is_acknowledged),
 		EVERY(loss__is_mended_from_where_it_lies),
 		EACH(reorder__is_mended_from_where_it_lies),
-		EVERY(loss__all_at_once),
+		EACH(loss__all_at_once),
 		FAR_TEST(give__under_loss),
 		EACH(partial_ack__releases_what_is_whole),
 		EVERY(partial_ack__stops_within_a_message),
@@ -680,7 +680,7 @@ int main(void)
 		FAR_TEST(loan_age__not_while_it_is_on_its_way),
 		EVERY(close__drains),
 		EACH(close__drains_under_loss),
-		EVERY(close__never_acknowledged),
+		EACH(close__never_acknowledged),
 		EACH(close__all_sent_never_acknowledged),
 		EACH(close__window_stays_closed),
 		EVERY(abort__with_loans_out),
