@@ -29,11 +29,41 @@ static void read_processor(char *out, size_t len)
 		fclose(file);
 }
 
+/* Of the first processor that we may use; 0: the kernel does not tell. */
+static uint64_t cache_of_kernel(void)
+{
+	uint64_t most = 0;
+	cpu_set_t set;
+	int cpu = 0;
+
+	if (sched_getaffinity(0, sizeof(set), &set) == 0)
+		while (cpu < CPU_SETSIZE - 1 && !CPU_ISSET(cpu, &set))
+			cpu++;
+	for (int i = 0;; i++) {
+		unsigned long long kib = 0;
+		char path[80];
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/cache/index%d/size",
+			 cpu, i);
+		file = fopen(path, "re");
+		if (!file)
+			return most << 10;
+		if (fscanf(file, "%lluK", &kib) == 1 && kib > most)
+			most = kib;
+		fclose(file);
+	}
+}
+
+/* Of what the C library knows some is the sum of all caches of a processor with many. */
 static uint64_t last_level_cache(void)
 {
 	static const int levels[] = { _SC_LEVEL4_CACHE_SIZE, _SC_LEVEL3_CACHE_SIZE,
 				      _SC_LEVEL2_CACHE_SIZE };
+	uint64_t known = cache_of_kernel();
 
+	if (known)
+		return known;
 	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
 		long bytes = sysconf(levels[i]);
 

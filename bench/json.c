@@ -36,7 +36,9 @@ static void put_bool(struct json_object *o, const char *name, bool value)
 static void put_figures(struct json_object *o, const struct row *row)
 {
 	put_number(o, "seconds", row->seconds);
-	put_number(o, "bytes", row->bytes);
+	json_object_object_add(o, "bytes",
+			       isfinite(row->bytes) ? json_object_new_int64((int64_t)row->bytes)
+						    : NULL);
 	put_number(o, "gbytes_per_s", row->gbytes_per_s);
 	put_number(o, "cpu_us_per_mib", row->cpu_us_per_mib);
 	put_number(o, "zerocopied_pct", row->zerocopied_pct);
@@ -50,7 +52,9 @@ static void put_figures(struct json_object *o, const struct row *row)
 	put_number(o, "p999_us", row->p999_us);
 	put_number(o, "ratio", row->against_first.middle);
 	put_number(o, "ratio_spread_pct", 100 * row->against_first.spread);
-	put_bool(o, "settled", row->settled);
+	json_object_object_add(
+		o, "settled",
+		isfinite(row->against_first.middle) ? json_object_new_boolean(row->settled) : NULL);
 }
 
 static struct json_object *row_object(const struct row *row)
@@ -66,10 +70,9 @@ static struct json_object *row_object(const struct row *row)
 	put_whole(o, "samples", row->samples);
 	put_whole(o, "working_set", row->area);
 	put_bool(o, "touch", row->touch);
+	put_figures(o, row);
 	if (row->failed[0])
 		put_text(o, "failed", row->failed);
-	else
-		put_figures(o, row);
 	return o;
 }
 
@@ -86,25 +89,22 @@ static struct json_object *host_object(const struct results *results)
 	put_whole(o, "processors", host.cpus);
 	put_whole(o, "last_level_cache", host.cache);
 	put_whole(o, "memory", host.memory);
-	put_bool(o, "lab", !results->lab[0]);
+	put_bool(o, "lab", results->had_lab);
 	return o;
 }
 
-int report_json(const struct results *results, const char *path)
+bool report_json(const struct results *results, FILE *out)
 {
 	struct json_object *o = json_object_new_object(), *rows = json_object_new_array();
 	const int flags = JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE;
-	int r;
+	bool ok;
 
 	put_whole(o, "schema", 1);
 	json_object_object_add(o, "host", host_object(results));
 	for (size_t i = 0; i < results->nr; i++)
 		json_object_array_add(rows, row_object(&results->rows[i]));
 	json_object_object_add(o, "rows", rows);
-	if (path)
-		r = json_object_to_file_ext(path, o, flags);
-	else
-		r = puts(json_object_to_json_string_ext(o, flags)) < 0 ? -1 : 0;
+	ok = fprintf(out, "%s\n", json_object_to_json_string_ext(o, flags)) > 0;
 	json_object_put(o);
-	return r;
+	return ok;
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* lib.c - contexts, connections and events of the movers that use the library */
 #include "lib.h"
 
 #include <err.h>
@@ -13,7 +14,7 @@ int lib_must(int r, const char *call)
 	return r;
 }
 
-/* ---- contexts and connections ----------------------------------------------------------------- */
+/* ---- contexts and connections --------------------------------------------------------------- */
 
 static void refresh(struct bench *b)
 {
@@ -56,7 +57,7 @@ struct zcs_conn *lib_connect(const struct bench *b, const struct lib *lib,
 	return conn;
 }
 
-/* ---- events ----------------------------------------------------------------------------------- */
+/* ---- events --------------------------------------------------------------------------------- */
 
 /* The kinds of events that came, as bits. */
 static unsigned take(struct lib *lib, const struct zcs_event *events, int nr)
@@ -101,7 +102,7 @@ void lib_close(struct lib *lib)
 	lib_must(zcs_ctx_free(lib->ctx), "zcs_ctx_free");
 }
 
-/* ---- sending and receiving -------------------------------------------------------------------- */
+/* ---- sending and receiving ------------------------------------------------------------------ */
 
 void lib_send(struct lib *lib, struct zcs_conn *conn, void *data, size_t len)
 {

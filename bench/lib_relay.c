@@ -2,8 +2,8 @@
 /*
  * lib_relay.c - by the library: what one connection receives is sent on another
  *
- * A span is the library's again once it is handed on, and the receiver stays charged for it until it
- * is out. So there is nothing to wait for but more data.
+ * A span is the library's again once it is handed on, and stays charged to the connection that
+ * received it until it is out. So there is nothing to wait for but more data.
  */
 #include "lib.h"
 

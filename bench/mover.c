@@ -40,7 +40,7 @@ void bench_ended(void)
 	errx(1, "the peer closed the connection");
 }
 
-/* ---- memory ----------------------------------------------------------------------------------- */
+/* ---- memory --------------------------------------------------------------------------------- */
 
 /* Each word tells its place, so that a receiver can see whether the right bytes came. */
 static void fill(char *mem, size_t len)
@@ -82,7 +82,7 @@ void bench_touch(struct bench *b, const void *data, size_t len)
 	b->seen = sum;
 }
 
-/* ---- notifications ---------------------------------------------------------------------------- */
+/* ---- notifications -------------------------------------------------------------------------- */
 
 void bench_zerocopy(struct bench *b, int fd)
 {
@@ -93,15 +93,13 @@ void bench_zerocopy(struct bench *b, int fd)
 	b->lends = true;
 }
 
-/* How many calls a message of the error queue is about. */
-static uint32_t take_note(struct bench *b, struct msghdr *mh)
+static void take_note(struct bench *b, struct msghdr *mh)
 {
-	uint32_t calls = 0;
-
 	if (mh->msg_flags & MSG_CTRUNC)
 		errx(1, "a notification was cut off");
 	for (struct cmsghdr *cm = CMSG_FIRSTHDR(mh); cm; cm = CMSG_NXTHDR(mh, cm)) {
 		struct sock_extended_err note;
+		uint32_t calls;
 
 		if (!(cm->cmsg_level == SOL_IP && cm->cmsg_type == IP_RECVERR) &&
 		    !(cm->cmsg_level == SOL_IPV6 && cm->cmsg_type == IPV6_RECVERR))
@@ -114,15 +112,13 @@ static uint32_t take_note(struct bench *b, struct msghdr *mh)
 		if (!(note.ee_code & SO_EE_CODE_ZEROCOPY_COPIED))
 			b->count.zerocopied += (uint64_t)calls * b->size;
 	}
-	return calls;
 }
 
-/* Several messages per system call: most often one is there, and that it was the last comes free. */
-unsigned bench_reap(struct bench *b, int fd)
+/* Several messages per system call: that a lone one was the last then costs no other call. */
+void bench_reap(struct bench *b, int fd)
 {
 	char control[REAP_BATCH][REAP_CONTROL] __attribute__((aligned(8)));
 	struct mmsghdr msgs[REAP_BATCH];
-	unsigned calls = 0;
 	int n;
 
 	b->unread = 0;
@@ -134,7 +130,6 @@ unsigned bench_reap(struct bench *b, int fd)
 		}
 		n = recvmmsg(fd, msgs, REAP_BATCH, MSG_ERRQUEUE | MSG_DONTWAIT, NULL);
 		for (int i = 0; i < n; i++)
-			calls += take_note(b, &msgs[i].msg_hdr);
+			take_note(b, &msgs[i].msg_hdr);
 	} while (n == REAP_BATCH);
-	return calls;
 }

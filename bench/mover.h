@@ -15,7 +15,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <sys/socket.h>
 
 struct bench;
@@ -84,7 +83,7 @@ struct bench {
 	size_t nr_rounds, max_rounds;
 };
 
-/* ---- samples: sample.c ------------------------------------------------------------------------ */
+/* ---- samples: sample.c ---------------------------------------------------------------------- */
 
 /* Ends what runs, tells of it, and begins what is asked for next; false: nothing more is. */
 bool bench_next_sample(struct bench *b);
@@ -97,13 +96,13 @@ static inline bool bench_more(struct bench *b)
 /* A round trip is over, and the next one begins. */
 void bench_round(struct bench *b);
 
-/* ---- system calls of this thread: syscalls.c -------------------------------------------------- */
+/* ---- system calls of this thread: syscalls.c ------------------------------------------------ */
 
 /* A counter, or -1 where there is none to be had. */
 int bench_syscalls_open(void);
 uint64_t bench_syscalls_read(int fd);
 
-/* ---- the kit: mover.c ------------------------------------------------------------------------- */
+/* ---- the kit: mover.c ----------------------------------------------------------------------- */
 
 /* A blocking socket: TCP, or UDP if that was asked for. */
 int bench_connect(const struct bench *b, const struct bench_place *place);
@@ -127,19 +126,19 @@ static inline char *bench_piece(struct bench *b)
 void bench_expect(int fd, size_t bytes);
 /* Allows MSG_ZEROCOPY. */
 void bench_zerocopy(struct bench *b, int fd);
-/* Reads the notifications that wait; how many calls they are about. */
-unsigned bench_reap(struct bench *b, int fd);
+/* Reads the notifications that are there. */
+void bench_reap(struct bench *b, int fd);
 /* What a reader of the data would cost: looks at each cache line, if that was asked for. */
 void bench_touch(struct bench *b, const void *data, size_t len);
 /* The end of the stream, which no mover expects. */
 void bench_ended(void) __attribute__((__noreturn__));
 
-/* ---- the worker: movers.c --------------------------------------------------------------------- */
+/* ---- the worker: movers.c ------------------------------------------------------------------- */
 
 /* argv[0] is the name of a mover. The exit status. */
 int bench_worker(int argc, char **argv);
 
-/* ---- the movers that use the library ---------------------------------------------------------- */
+/* ---- the movers that use the library -------------------------------------------------------- */
 
 void lib_tx(struct bench *b);
 void lib_rx(struct bench *b);

@@ -6,12 +6,15 @@
 #include <netdb.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zcsock.h>
 
 #include "mover.h"
 #include "raw/raw.h"
+
+#define SIZE_LIMIT (1u << 30)
 
 static const struct bench_mover movers[] = {
 	{ "tx", "copy", lib_tx, ZCS_WAY_COPY },
@@ -27,6 +30,7 @@ static const struct bench_mover movers[] = {
 	{ "rx", "zerocopy", lib_rx, ZCS_WAY_ZEROCOPY },
 	{ "rx", "adaptive", lib_rx, ZCS_WAY_ADAPT },
 	{ "rx", "raw-recv", raw_recv, 0 },
+	{ "rx", "raw-fresh", raw_fresh, 0 },
 	{ "rx", "raw-map", raw_map, 0 },
 	{ "rx", "raw-trunc", raw_trunc, 0 },
 	{ "pingpong", "copy", lib_pingpong, ZCS_WAY_COPY },
@@ -50,7 +54,7 @@ static const struct bench_mover *find(const char *direction, const char *name)
 	errx(1, "no mover %s for direction %s", name, direction);
 }
 
-/* ---- the command line ------------------------------------------------------------------------- */
+/* ---- the command line ----------------------------------------------------------------------- */
 
 enum {
 	OPT_AREA = 256,
@@ -130,18 +134,39 @@ static void pin(uint64_t cpu)
 		err(1, "cpu %" PRIu64, cpu);
 }
 
-static void take_option(struct bench *b, int option, const char **direction)
+/* false: that option takes no number. */
+static bool take_number(struct bench *b, int option)
 {
 	switch (option) {
 	case OPT_AREA:
 		b->area = parse_number(optarg);
-		break;
+		return true;
 	case OPT_BYTES:
 		b->sample_bytes = parse_number(optarg);
-		break;
+		return true;
 	case OPT_CPU:
 		pin(parse_number(optarg));
-		break;
+		return true;
+	case OPT_SAMPLES:
+		b->samples = parse_number(optarg);
+		b->by_hand = true;
+		return true;
+	case OPT_SEGMENT:
+		b->segment = parse_number(optarg);
+		return true;
+	case OPT_SIZE:
+		b->size = parse_number(optarg);
+		return true;
+	case OPT_WARM:
+		b->warm = parse_number(optarg);
+		return true;
+	}
+	return false;
+}
+
+static void take_option(struct bench *b, int option, const char **direction)
+{
+	switch (option) {
 	case OPT_DIRECTION:
 		*direction = optarg;
 		break;
@@ -154,16 +179,6 @@ static void take_option(struct bench *b, int option, const char **direction)
 	case OPT_ONTO:
 		parse_place(optarg, &b->onto);
 		break;
-	case OPT_SAMPLES:
-		b->samples = parse_number(optarg);
-		b->by_hand = true;
-		break;
-	case OPT_SEGMENT:
-		b->segment = parse_number(optarg);
-		break;
-	case OPT_SIZE:
-		b->size = parse_number(optarg);
-		break;
 	case OPT_TO:
 		parse_place(optarg, &b->to);
 		break;
@@ -173,15 +188,10 @@ static void take_option(struct bench *b, int option, const char **direction)
 	case OPT_UDP:
 		b->udp = true;
 		break;
-	case OPT_WARM:
-		b->warm = parse_number(optarg);
-		break;
 	default:
 		exit(1); /* getopt said why */
 	}
 }
-
-#define SIZE_LIMIT (1u << 30)
 
 static void check(struct bench *b)
 {
@@ -207,8 +217,10 @@ int bench_worker(int argc, char **argv)
 	const char *direction = "tx";
 	int option;
 
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
-		take_option(&b, option, &direction);
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (!take_number(&b, option))
+			take_option(&b, option, &direction);
+	}
 	if (optind != argc)
 		errx(1, "%s: not an option", argv[optind]);
 	b.mover = find(direction, argv[0]);

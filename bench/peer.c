@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* peer.c - the other end of what is measured on this machine, or from another one */
 #include "peer.h"
 
 #include <errno.h>
@@ -23,7 +24,7 @@
 #define BACKLOG	    16
 #define PORT_TRIES  100
 
-/* ---- listening -------------------------------------------------------------------------------- */
+/* ---- listening ------------------------------------------------------------------------------ */
 
 static void set_port(struct sockaddr_storage *addr, unsigned port)
 {
@@ -41,8 +42,8 @@ static unsigned get_port(const struct sockaddr_storage *addr)
 }
 
 /*
- * A receiver can map whole pages only, so the payload of what it gets must be some: 7 pages, and the
- * 12 bytes of timestamps that TCP counts as payload in here.
+ * A receiver can map whole pages only, so a packet must hold nothing else: 7 of them, and 12 bytes
+ * of timestamps, which count here.
  */
 static int make_mappable(int fd)
 {
@@ -124,7 +125,7 @@ int bench_peer_open(struct bench_peer *peer, const struct sockaddr_storage *addr
 	return r;
 }
 
-/* ---- services, until the peer is gone --------------------------------------------------------- */
+/* ---- services, until the peer is gone ------------------------------------------------------- */
 
 static void moved(uint64_t *count, ssize_t n)
 {
@@ -133,8 +134,8 @@ static void moved(uint64_t *count, ssize_t n)
 }
 
 /*
- * TCP drops as many bytes as it is asked for, UDP whole datagrams. One of those may be empty, and an
- * error is about an earlier one.
+ * TCP drops as many bytes as it is asked for, UDP whole datagrams. One of those may be empty, and
+ * an error is about an earlier one.
  */
 static void discard(int fd, bool udp, uint64_t *count)
 {
@@ -165,7 +166,7 @@ static void echo(int fd, uint64_t *count)
 		moved(count, n);
 }
 
-/* ---- processes -------------------------------------------------------------------------------- */
+/* ---- processes ------------------------------------------------------------------------------ */
 
 /* As fork, but what is started does not outlive us. */
 static pid_t fork_bound(void)
@@ -187,6 +188,8 @@ static void serve_one(struct bench_peer *peer, enum bench_service service, int f
 
 	if (fork_bound() != 0)
 		return;
+	fd = dup(fd); /* may be one of those that are closed now */
+	close_all(peer);
 	switch (service) {
 	case BENCH_CHARGEN:
 		chargen(fd, source, count);
@@ -226,6 +229,17 @@ void bench_peer_serve(struct bench_peer *peer)
 	}
 }
 
+void bench_peer_stop(struct bench_peer *peer)
+{
+	if (peer->pid > 0) {
+		kill(peer->pid, SIGTERM);
+		while (waitpid(peer->pid, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	close_all(peer);
+	munmap(peer->moved, BENCH_SERVICES * sizeof(*peer->moved));
+}
+
 static void pin(int cpu)
 {
 	cpu_set_t set;
@@ -247,18 +261,11 @@ int bench_peer_start(struct bench_peer *peer, const struct sockaddr_storage *add
 			pin(cpu);
 		bench_peer_serve(peer);
 	}
-	r = peer->pid < 0 ? -errno : 0;
-	close_all(peer);
-	return r;
-}
-
-void bench_peer_stop(struct bench_peer *peer)
-{
-	if (peer->pid > 0) {
-		kill(peer->pid, SIGTERM);
-		while (waitpid(peer->pid, NULL, 0) < 0 && errno == EINTR)
-			;
+	if (peer->pid < 0) {
+		r = -errno;
+		bench_peer_stop(peer);
+		return r;
 	}
 	close_all(peer);
-	munmap(peer->moved, BENCH_SERVICES * sizeof(*peer->moved));
+	return 0;
 }

@@ -2,8 +2,8 @@
 /*
  * peer.h - the other end: a real socket of the kernel's that drops, sends or echoes
  *
- * Over TCP on three ports in a row: discard, chargen (sends without end), echo. Over UDP on the first
- * one: discard. Each connection has a process of its own, so that none waits for another.
+ * Over TCP on three ports in a row: discard, chargen (sends without end), echo. Over UDP on the
+ * first one: discard. Each connection has a process of its own, so that none waits for another.
  */
 #ifndef ZCSOCK_BENCH_PEER_H
 #define ZCSOCK_BENCH_PEER_H

@@ -7,6 +7,8 @@
 #define KIB 1024ull
 #define MIB (1024 * KIB)
 
+#define UDP_MOST 65507 /* no call of UDP takes more */
+
 const char *const direction_names[NR_DIRECTIONS] = { "tx", "rx", "pingpong", "relay" };
 const char *const path_names[NR_PATHS] = { "loopback", "sink", "source", "both", "peer" };
 const char *const family_names[NR_FAMILIES] = { "tcp4", "tcp6", "udp4", "udp6" };
@@ -32,28 +34,38 @@ static const struct group {
 	const char *modes[PLAN_MODES];
 } all[] = {
 	{
-		DIR_TX, BIT(PATH_SINK) | BIT(PATH_LOOPBACK) | BIT(PATH_PEER), TCP,
+		DIR_TX,
+		BIT(PATH_SINK) | BIT(PATH_LOOPBACK) | BIT(PATH_PEER),
+		TCP,
 		{ 256, KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB, 4 * MIB },
 		{ "copy", "zerocopy", "adaptive", "raw-send", "raw-msgzc", "raw-uring",
 		  "raw-sendfile" },
 	},
 	{
-		DIR_TX, BIT(PATH_SINK) | BIT(PATH_LOOPBACK), UDP,
+		DIR_TX,
+		BIT(PATH_SINK) | BIT(PATH_LOOPBACK),
+		UDP,
 		{ 1400, 14000, 57600 },
 		{ "raw-udp", "raw-udp-msgzc" },
 	},
 	{
-		DIR_RX, BIT(PATH_SOURCE) | BIT(PATH_LOOPBACK) | BIT(PATH_PEER), TCP,
+		DIR_RX,
+		BIT(PATH_SOURCE) | BIT(PATH_LOOPBACK) | BIT(PATH_PEER),
+		TCP,
 		{ 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB, 2 * MIB },
-		{ "copy", "zerocopy", "adaptive", "raw-recv", "raw-map", "raw-trunc" },
+		{ "copy", "zerocopy", "adaptive", "raw-recv", "raw-fresh", "raw-map", "raw-trunc" },
 	},
 	{
-		DIR_PINGPONG, BIT(PATH_LOOPBACK) | BIT(PATH_PEER), TCP,
+		DIR_PINGPONG,
+		BIT(PATH_LOOPBACK) | BIT(PATH_PEER),
+		TCP,
 		{ 64, 4 * KIB, 64 * KIB },
 		{ "raw-epoll", "copy", "zerocopy", "adaptive" },
 	},
 	{
-		DIR_RELAY, BIT(PATH_BOTH), TCP,
+		DIR_RELAY,
+		BIT(PATH_BOTH),
+		TCP,
 		{ 256 * KIB },
 		{ "raw-relay", "raw-splice", "copy", "zerocopy", "adaptive" },
 	},
@@ -61,19 +73,30 @@ static const struct group {
 
 /* The tour: what fits into a minute, and answers the question that people come with. */
 static const struct group tour[] = {
-	{ DIR_TX, BIT(PATH_SINK), BIT(FAMILY_TCP4),
-	  { 4 * KIB, 16 * KIB, 64 * KIB, MIB }, { "copy", "zerocopy", "adaptive" } },
-	{ DIR_TX, BIT(PATH_LOOPBACK), BIT(FAMILY_TCP4),
-	  { 4 * KIB, 64 * KIB, MIB }, { "copy", "zerocopy", "adaptive" } },
-	{ DIR_RX, BIT(PATH_SOURCE), BIT(FAMILY_TCP4),
-	  { 64 * KIB, MIB }, { "copy", "zerocopy", "adaptive" } },
-	{ DIR_PINGPONG, BIT(PATH_LOOPBACK), BIT(FAMILY_TCP4),
-	  { 64 }, { "raw-epoll", "adaptive" } },
+	{ DIR_TX,
+	  BIT(PATH_SINK),
+	  BIT(FAMILY_TCP4),
+	  { 4 * KIB, 16 * KIB, 64 * KIB, MIB },
+	  { "copy", "zerocopy", "adaptive" } },
+	{ DIR_TX,
+	  BIT(PATH_LOOPBACK),
+	  BIT(FAMILY_TCP4),
+	  { 4 * KIB, 64 * KIB, MIB },
+	  { "copy", "zerocopy", "adaptive" } },
+	{ DIR_RX,
+	  BIT(PATH_SOURCE),
+	  BIT(FAMILY_TCP4),
+	  { 64 * KIB, MIB },
+	  { "copy", "zerocopy", "adaptive" } },
+	{ DIR_PINGPONG, BIT(PATH_LOOPBACK), BIT(FAMILY_TCP4), { 64 }, { "raw-epoll", "adaptive" } },
 };
 
 static const struct group peer_tour[] = {
-	{ DIR_TX, BIT(PATH_PEER), TCP,
-	  { 4 * KIB, 16 * KIB, 64 * KIB, MIB }, { "copy", "zerocopy", "adaptive" } },
+	{ DIR_TX,
+	  BIT(PATH_PEER),
+	  TCP,
+	  { 4 * KIB, 16 * KIB, 64 * KIB, MIB },
+	  { "copy", "zerocopy", "adaptive" } },
 	{ DIR_RX, BIT(PATH_PEER), TCP, { 64 * KIB, MIB }, { "copy", "zerocopy", "adaptive" } },
 	{ DIR_PINGPONG, BIT(PATH_PEER), TCP, { 64 }, { "raw-epoll", "adaptive" } },
 };
@@ -130,8 +153,11 @@ static bool add_sizes(struct plan *plan, const struct group *group, const struct
 {
 	const uint64_t *sizes = opts->nr_sizes ? opts->sizes : group->sizes;
 	unsigned nr = opts->nr_sizes ? opts->nr_sizes : PLAN_SIZES;
+	bool udp = s->family == FAMILY_UDP4 || s->family == FAMILY_UDP6;
 
 	for (unsigned i = 0; i < nr && sizes[i]; i++) {
+		if (udp && sizes[i] > UDP_MOST)
+			continue;
 		s->size = sizes[i];
 		if (!add(plan, s))
 			return false;
@@ -193,7 +219,8 @@ void plan_free(struct plan *plan)
 bool plan_needs_lab(const struct plan *plan)
 {
 	for (size_t i = 0; i < plan->nr; i++) {
-		if (plan->scenarios[i].path != PATH_LOOPBACK && plan->scenarios[i].path != PATH_PEER)
+		if (plan->scenarios[i].path != PATH_LOOPBACK &&
+		    plan->scenarios[i].path != PATH_PEER)
 			return true;
 	}
 	return false;

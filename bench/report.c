@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: MIT */
+/* report.c - the tables, for people; the sentence below them is made in sentence.c */
 #include "report.h"
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#define TEXT 64
+#include "host.h"
+
+#define TEXT  REPORT_TEXT
+#define WIDTH 80
 
 /* ---- figures ---------------------------------------------------------------------- */
 
-static const char *size_text(uint64_t size, char text[TEXT])
+const char *size_text(uint64_t size, char text[TEXT])
 {
 	if (size >= 1 << 20 && size % (1 << 20) == 0)
 		snprintf(text, TEXT, "%llu MiB", (unsigned long long)(size >> 20));
@@ -30,20 +35,23 @@ static const char *figure(double value, char text[TEXT])
 	return text;
 }
 
-static const char *ratio_text(const struct row *row, char text[TEXT])
+static const char *ratio_text(const struct row *row, bool first, char text[TEXT])
 {
-	if (strcmp(row->mode, row->scenario.modes[0]) == 0)
-		snprintf(text, TEXT, "1");
+	if (first || !isfinite(row->against_first.middle))
+		snprintf(text, TEXT, "%s", first ? "1" : "-");
 	else
 		snprintf(text, TEXT, "%.2f +-%.0f%%%s", row->against_first.middle,
 			 100 * row->against_first.spread, row->settled ? "" : " ?");
 	return text;
 }
 
-/* ---- the table ---------------------------------------------------------------------- */
+/* ---- the tables --------------------------------------------------------------------- */
 
 static const char *const titles[NR_DIRECTIONS] = {
-	"Sending", "Receiving", "Ping-pong", "Relaying",
+	"Sending",
+	"Receiving",
+	"Ping-pong",
+	"Relaying",
 };
 
 static const char *where_text(const struct scenario *s)
@@ -56,6 +64,10 @@ static const char *where_text(const struct scenario *s)
 		[PATH_PEER] = "with another machine",
 	};
 
+	if (s->path == PATH_PEER && s->direction == DIR_TX)
+		return "to another machine";
+	if (s->path == PATH_PEER && s->direction == DIR_RX)
+		return "from another machine";
 	return text[s->path];
 }
 
@@ -65,122 +77,140 @@ static bool same_table(const struct row *a, const struct row *b)
 	       a->scenario.path == b->scenario.path && a->scenario.family == b->scenario.family;
 }
 
+static void machine(const struct row *row)
+{
+	char cache[TEXT], area[TEXT];
+	struct host host;
+
+	host_read(&host);
+	printf("%s%s%u processor%s, last-level cache %s, Linux %s\n", host.processor,
+	       host.processor[0] ? ", " : "", host.cpus, host.cpus == 1 ? "" : "s",
+	       size_text(host.cache, cache), host.kernel);
+	printf("working set %s; the modes of a size take turns\n", size_text(row->area, area));
+}
+
+/* The share that was not copied: on the way out, or in. */
+static bool shows_mapped(const struct row *row)
+{
+	return row->scenario.direction == DIR_RX || row->scenario.direction == DIR_RELAY;
+}
+
 static void heading(const struct row *row)
 {
 	const struct scenario *s = &row->scenario;
 
-	printf("\n%s %s (%s), against %s:\n", titles[s->direction], where_text(s),
-	       family_names[s->family], s->modes[0]);
+	printf("\n%s %s (%s)\n", titles[s->direction], where_text(s), family_names[s->family]);
 	if (s->direction == DIR_PINGPONG)
-		printf("  %-8s %-13s %8s %8s %8s  %s\n", "size", "", "p50 us", "p99 us",
-		       "p99.9 us", "p50 ratio");
+		printf("  %-7s  %-13s %8s %8s %8s  %s\n", "size", "mode", "p50 us", "p99 us",
+		       "p99.9 us", "ratio");
 	else
-		printf("  %-8s %-13s %7s %11s %-11s %9s %13s %7s\n", "size", "", "GB/s",
-		       "CPU us/MiB", "  CPU ratio", "uncopied%", "syscalls/MiB", "instr.");
+		printf("  %-7s  %-13s %5s %10s  %-12s %9s %12s%s\n", "size", "mode", "GB/s",
+		       "CPU us/MiB", "ratio", shows_mapped(row) ? "mapped%" : "uncopied%",
+		       "syscalls/MiB", isfinite(row->instructions_per_call) ? " instr./call" : "");
 }
 
-static void stream_row(const struct row *row)
+static void stream_row(const struct row *row, const char *size, bool first)
 {
-	double uncopied = row->scenario.direction == DIR_RX ? row->mapped_pct : row->zerocopied_pct;
-	char size[TEXT], a[TEXT], b[TEXT], c[TEXT], d[TEXT], e[TEXT], f[TEXT];
+	char a[TEXT], b[TEXT], c[TEXT], d[TEXT], e[TEXT], f[TEXT];
 
-	printf("  %-8s %-13s %7s %11s   %-11s %7s %13s %7s\n",
-	       size_text(row->scenario.size, size), row->mode, figure(row->gbytes_per_s, a),
-	       figure(row->cpu_us_per_mib, b), ratio_text(row, c), figure(uncopied, d),
-	       figure(row->syscalls_per_mib, e), figure(row->instructions_per_call, f));
+	printf("  %-7s  %-13s %5s %10s  %-12s %9s %12s", size, row->mode,
+	       figure(row->gbytes_per_s, a), figure(row->cpu_us_per_mib, b),
+	       ratio_text(row, first, c),
+	       figure(shows_mapped(row) ? row->mapped_pct : row->zerocopied_pct, d),
+	       figure(row->syscalls_per_mib, e));
+	if (isfinite(row->instructions_per_call))
+		printf(" %11s", figure(row->instructions_per_call, f));
+	putchar('\n');
 }
 
-static void pingpong_row(const struct row *row)
+static void pingpong_row(const struct row *row, const char *size, bool first)
 {
-	char size[TEXT], a[TEXT], b[TEXT], c[TEXT], d[TEXT];
+	char a[TEXT], b[TEXT], c[TEXT], d[TEXT];
 
-	printf("  %-8s %-13s %8s %8s %8s  %s\n", size_text(row->scenario.size, size), row->mode,
-	       figure(row->p50_us, a), figure(row->p99_us, b), figure(row->p999_us, c),
-	       ratio_text(row, d));
+	printf("  %-7s  %-13s %8s %8s %8s  %s\n", size, row->mode, figure(row->p50_us, a),
+	       figure(row->p99_us, b), figure(row->p999_us, c), ratio_text(row, first, d));
+}
+
+static bool all_failed_alike(const struct row *rows, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++) {
+		if (strcmp(rows[i].failed, rows[0].failed) != 0)
+			return false;
+	}
+	return nr > 1 && rows[0].failed[0];
 }
 
 void report_rows(const struct row *rows, size_t nr, const struct row *before)
 {
-	char size[TEXT];
+	char text[TEXT];
 
-	if (nr > 0 && !same_table(before, &rows[0]))
+	if (!before)
+		machine(&rows[0]);
+	if (!same_table(before, &rows[0]))
 		heading(&rows[0]);
+	if (all_failed_alike(rows, nr)) {
+		printf("  %-7s  not measured: %s\n", size_text(rows[0].scenario.size, text),
+		       rows[0].failed);
+		nr = 0;
+	}
 	for (size_t i = 0; i < nr; i++) {
-		if (rows[i].failed[0]) {
-			printf("  %-8s not measured: %s\n",
-			       size_text(rows[i].scenario.size, size), rows[i].failed);
-			break; /* what ended one of them ended them all */
-		}
-		if (rows[i].scenario.direction == DIR_PINGPONG)
-			pingpong_row(&rows[i]);
+		const char *size = i ? "" : size_text(rows[0].scenario.size, text);
+
+		if (rows[i].failed[0])
+			printf("  %-7s  %-13s not measured: %s\n", size, rows[i].mode,
+			       rows[i].failed);
+		else if (rows[i].scenario.direction == DIR_PINGPONG)
+			pingpong_row(&rows[i], size, i == 0);
 		else
-			stream_row(&rows[i]);
+			stream_row(&rows[i], size, i == 0);
 	}
 	fflush(stdout);
 }
 
-/* ---- the sentence ----------------------------------------------------------------------- */
+/* ---- below the tables ----------------------------------------------------------------- */
 
-/* zerocopy against copy, sending, of that path; NULL: not measured. Sizes ascend. */
-static const struct row *next_sent(const struct results *r, enum path path, const struct row *after)
+static bool any_unsettled(const struct results *results)
 {
-	const struct row *row = after ? after + 1 : r->rows;
-
-	for (; row < r->rows + r->nr; row++) {
-		if (row->scenario.direction == DIR_TX && row->scenario.path == path &&
-		    row->scenario.family == FAMILY_TCP4 && !row->failed[0] &&
-		    strcmp(row->mode, "zerocopy") == 0 &&
-		    strcmp(row->scenario.modes[0], "copy") == 0)
-			return row;
+	for (size_t i = 0; i < results->nr; i++) {
+		if (isfinite(results->rows[i].against_first.middle) && !results->rows[i].settled)
+			return true;
 	}
-	return NULL;
+	return false;
 }
 
-static void say_crossover(const struct results *r, enum path path, const char *where)
+/* Lines end between words. */
+static void print_wrapped(char *text)
 {
-	const struct row *row = NULL, *loses = NULL, *wins = NULL;
-	char a[TEXT], b[TEXT];
+	int column = 0;
 
-	while ((row = next_sent(r, path, row))) {
-		if (row->against_first.middle >= 1)
-			loses = row;
-		else if (!wins || wins < loses)
-			wins = row;
+	for (char *word = strtok(text, " "); word; word = strtok(NULL, " ")) {
+		int len = (int)strlen(word);
+
+		if (column + len >= WIDTH) {
+			putchar('\n');
+			column = 0;
+		}
+		column += printf("%s%s", column > 0 ? " " : "", word);
 	}
-	if (wins && loses && wins > loses)
-		printf("%s, sending without a copy pays between %s (%.2f of the CPU of copying) and "
-		       "%s (%.2f)", where, size_text(loses->scenario.size, a),
-		       loses->against_first.middle, size_text(wins->scenario.size, b),
-		       wins->against_first.middle);
-	else if (wins)
-		printf("%s, sending without a copy pays from %s (%.2f of the CPU of copying) on",
-		       where, size_text(wins->scenario.size, a), wins->against_first.middle);
-	else if (loses)
-		printf("%s, sending without a copy does not pay up to %s (%.2f of the CPU of "
-		       "copying)", where, size_text(loses->scenario.size, a),
-		       loses->against_first.middle);
 }
 
-void report_sentence(const struct results *results)
+void report_summary(const struct results *results)
 {
-	bool sink = next_sent(results, PATH_SINK, NULL) || next_sent(results, PATH_PEER, NULL);
-	enum path path = next_sent(results, PATH_SINK, NULL) ? PATH_SINK : PATH_PEER;
-	const struct row *local = NULL, *worst = NULL;
-	char size[TEXT];
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
 
-	if (!sink && !next_sent(results, PATH_LOOPBACK, NULL))
+	puts("\nCPU    of the process that sends or receives, in the kernel and outside it\n"
+	     "ratio  of this CPU (ping-pong: of p50) to that of the first mode: the median\n"
+	     "       of pairs that ran in turns, +- their spread; below 1 is better");
+	if (any_unsettled(results))
+		printf("?      cannot tell how much: the spread stayed above %.0f %%\n",
+		       100 * BENCH_SPREAD);
+	if (!out)
 		return;
-	puts("");
-	if (sink)
-		say_crossover(results, path, "On this machine");
-	while ((local = next_sent(results, PATH_LOOPBACK, local))) {
-		if (!worst || local->against_first.middle > worst->against_first.middle)
-			worst = local;
-	}
-	if (worst)
-		printf("%s it costs %s%.2f times the CPU of copying (%s)",
-		       sink ? "; over loopback" : "Over loopback",
-		       worst->against_first.middle > 1 ? "up to " : "at most ",
-		       worst->against_first.middle, size_text(worst->scenario.size, size));
-	puts(".");
+	fputc('\n', out);
+	report_sentence(results, out);
+	if (fclose(out) == 0)
+		print_wrapped(text);
+	free(text);
 }

@@ -52,7 +52,7 @@ static int calibrate(struct turn *turn, const struct scenario *s, unsigned sampl
 	int r = 0;
 
 	turn->bytes = whole_calls(s, s->direction == DIR_PINGPONG ? 0 : FIRST_BYTES);
-	for (unsigned i = 0; i < TRIES && r == 0; i++) {
+	for (unsigned i = 0; i < TRIES; i++) {
 		struct sample sample;
 		double more;
 
@@ -67,28 +67,28 @@ static int calibrate(struct turn *turn, const struct scenario *s, unsigned sampl
 	return r;
 }
 
-/* One that fails takes no more turns; the others go on. */
-static void sample(struct turn *turn, bool count, struct sample *out)
+/* One that fails takes no more turns; the others go on. -EINTR: asked to stop. */
+static int sample(const struct bench_opts *opts, struct turn *turn, bool count, struct sample *out)
 {
 	int r;
 
-	if (turn->failed[0])
-		return;
-	r = worker_sample(&turn->worker, count, turn->bytes, out);
-	if (r < 0)
-		drop_out(turn, r);
+	if (!turn->failed[0]) {
+		r = worker_sample(&turn->worker, count, turn->bytes, out);
+		if (r < 0)
+			drop_out(turn, r);
+	}
+	return opts->stop && opts->stop() ? -EINTR : 0;
 }
 
 static int take_turns(const struct bench_opts *opts, struct turn *turns, unsigned nr)
 {
+	int r = 0;
+
 	for (unsigned i = 0; i < opts->samples; i++) {
-		for (unsigned m = 0; m < nr; m++) {
-			if (opts->stop && opts->stop())
-				return -EINTR;
-			sample(&turns[m], false, &turns[m].samples[i]);
-		}
+		for (unsigned m = 0; m < nr && r == 0; m++)
+			r = sample(opts, &turns[m], false, &turns[m].samples[i]);
 	}
-	return 0;
+	return r;
 }
 
 /* What a mode costs, for comparing: CPU per byte, or the time of a round trip. */
@@ -141,9 +141,12 @@ static double cost(const struct sample *s)
 	return s->cpu_ns / 1000 / (s->bytes / MIB);
 }
 
+/* Notifications of what was sent just before a sample are read in it: 100 is the most. */
 static double uncopied(const struct sample *s)
 {
-	return 100 * s->zerocopied / s->bytes;
+	double pct = 100 * s->zerocopied / s->bytes;
+
+	return pct > 100 ? 100 : pct;
 }
 
 static double mapped(const struct sample *s)
@@ -182,13 +185,16 @@ static void fill(struct row *row, const struct bench_opts *opts, const struct tu
 	unsigned n = opts->samples;
 
 	row->samples = n;
+	row->seconds = row->bytes = 0;
 	for (unsigned i = 0; i < n; i++) {
 		row->seconds += turn->samples[i].ns / 1e9;
 		row->bytes += turn->samples[i].bytes;
 	}
 	row->gbytes_per_s = pick(turn, n, speed);
 	row->cpu_us_per_mib = pick(turn, n, cost);
-	row->zerocopied_pct = pick(turn, n, uncopied);
+	/* A span that is handed on is over before its notification comes: nobody knows. */
+	if (row->scenario.direction != DIR_RELAY)
+		row->zerocopied_pct = pick(turn, n, uncopied);
 	row->mapped_pct = pick(turn, n, mapped);
 	row->notes_per_mib = pick(turn, n, notes);
 	row->enobufs = pick(turn, n, enobufs);
@@ -196,7 +202,6 @@ static void fill(struct row *row, const struct bench_opts *opts, const struct tu
 	row->p99_us = pick(turn, n, p99);
 	row->p999_us = pick(turn, n, p999);
 	row->syscalls_per_mib = turn->counted.syscalls / (turn->counted.bytes / MIB);
-	row->against_first = (struct ratio){ NAN, NAN };
 	if (!first->failed[0])
 		row->against_first = compare(opts, &row->scenario, turn, first);
 	row->settled = row->against_first.spread <= BENCH_SPREAD;
@@ -204,7 +209,7 @@ static void fill(struct row *row, const struct bench_opts *opts, const struct tu
 
 /* ---- running it ----------------------------------------------------------------------- */
 
-static void start(const struct run *run, const struct scenario *s, struct turn *turns)
+static int start(const struct run *run, const struct scenario *s, struct turn *turns)
 {
 	struct endpoints ends;
 	struct worker_opts opts;
@@ -220,7 +225,10 @@ static void start(const struct run *run, const struct scenario *s, struct turn *
 			r = calibrate(&turns[m], s, run->opts->sample_ms);
 		if (r < 0)
 			drop_out(&turns[m], r);
+		if (r == -EINTR)
+			return r;
 	}
+	return 0;
 }
 
 static int measure(const struct run *run, const struct scenario *s, struct turn *turns)
@@ -228,11 +236,11 @@ static int measure(const struct run *run, const struct scenario *s, struct turn 
 	const struct bench_opts *opts = run->opts;
 	int r = take_turns(opts, turns, s->nr_modes);
 
-	for (unsigned i = 0; r == 0 && i < opts->repeats && !all_settled(opts, s, turns) &&
-			     !is_late(run); i++)
+	for (unsigned i = 0;
+	     r == 0 && i < opts->repeats && !all_settled(opts, s, turns) && !is_late(run); i++)
 		r = take_turns(opts, turns, s->nr_modes);
 	for (unsigned m = 0; r == 0 && m < s->nr_modes; m++)
-		sample(&turns[m], true, &turns[m].counted);
+		r = sample(opts, &turns[m], true, &turns[m].counted);
 	return r;
 }
 
@@ -244,8 +252,9 @@ static int run_scenario(const struct run *run, const struct scenario *s, struct 
 
 	if (!turns)
 		return -ENOMEM;
-	start(run, s, turns);
-	r = measure(run, s, turns);
+	r = start(run, s, turns);
+	if (r == 0)
+		r = measure(run, s, turns);
 	for (unsigned m = 0; m < s->nr_modes; m++) {
 		memcpy(rows[m].failed, turns[m].failed, sizeof(rows[m].failed));
 		if (r == 0 && !turns[m].failed[0])
@@ -264,12 +273,36 @@ static void name_rows(const struct run *run, const struct scenario *s, struct ro
 		rows[m] = (struct row){ .scenario = *s,
 					.mode = s->modes[m],
 					.touch = run->opts->touch,
-					.area = run->area,
+					.area = area_of(run, s),
+					.seconds = NAN,
+					.bytes = NAN,
+					.gbytes_per_s = NAN,
+					.cpu_us_per_mib = NAN,
 					.syscalls_per_mib = NAN,
-					.instructions_per_call = NAN };
+					.instructions_per_call = NAN,
+					.zerocopied_pct = NAN,
+					.mapped_pct = NAN,
+					.notes_per_mib = NAN,
+					.enobufs = NAN,
+					.p50_us = NAN,
+					.p99_us = NAN,
+					.p999_us = NAN,
+					.against_first = { NAN, NAN } };
 }
 
-static int run_plan(const struct run *run, const struct plan *plan, struct results *out)
+/* -EINTR, or what is known afterwards. */
+static int count(const struct run *run, const struct scenario *s, struct row *rows,
+		 struct results *out)
+{
+	int r = out->instructions[0] ? 0 : count_instructions(run, s, rows);
+
+	if (r != -ENOENT)
+		return r;
+	snprintf(out->instructions, sizeof(out->instructions), "valgrind is not installed");
+	return 0;
+}
+
+static int run_plan(struct run *run, const struct plan *plan, struct results *out)
 {
 	const struct bench_opts *opts = run->opts;
 	int r = 0;
@@ -278,15 +311,16 @@ static int run_plan(const struct run *run, const struct plan *plan, struct resul
 		const struct scenario *s = &plan->scenarios[i];
 		struct row *rows = out->rows + out->nr;
 
+		run->share = (double)(i + 1) / (double)plan->nr;
 		if (!can_run(run, s))
 			continue;
 		name_rows(run, s, rows);
 		r = run_scenario(run, s, rows);
-		if (r == 0 && opts->instructions)
-			r = count_instructions(run, s, rows);
 		if (r < 0)
 			break;
 		out->nr += s->nr_modes;
+		if (opts->instructions)
+			r = count(run, s, rows, out);
 		if (opts->progress)
 			opts->progress(opts->user, rows, s->nr_modes);
 	}
@@ -297,6 +331,24 @@ static int fail(char *why, size_t len, const char *text, int r)
 {
 	snprintf(why, len, "%s", text);
 	return r;
+}
+
+/* Was there anything? */
+static int look_at(const struct results *results, const struct run *run, char *why, size_t len)
+{
+	for (size_t i = 0; i < results->nr; i++) {
+		if (!results->rows[i].failed[0])
+			return 0;
+	}
+	if (results->nr > 0)
+		snprintf(why, len, "nothing could be measured: %s", results->rows[0].failed);
+	else if (results->lab[0])
+		snprintf(why, len, "no lab: %s", results->lab);
+	else if (run->opts->peer)
+		snprintf(why, len, "the peer is at %s, which is of another family", run->peer_host);
+	else
+		snprintf(why, len, "this machine has no IPv6");
+	return -ENODATA;
 }
 
 int bench_run(const struct bench_opts *opts, struct results *out, char *why, size_t len)
@@ -320,6 +372,8 @@ int bench_run(const struct bench_opts *opts, struct results *out, char *why, siz
 		run_close(&run);
 		if (r < 0)
 			fail(why, len, r == -EINTR ? "stopped" : strerror(-r), r);
+		else
+			r = look_at(out, &run, why, len);
 	}
 	plan_free(&plan);
 	return r;

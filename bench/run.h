@@ -12,6 +12,7 @@ struct run {
 	uint64_t area;
 	int cpu, far_cpu; /* of what is measured, and of who is at the other end */
 	uint64_t started_ms;
+	double share;			/* of the plan, when the scenario that runs is done */
 	uint64_t buffer[NR_DIRECTIONS]; /* bytes that a socket may hold; 0: does not matter */
 	struct lab lab;
 	bool have_lab;
@@ -30,12 +31,13 @@ int run_open(struct run *run, const struct bench_opts *opts, const struct plan *
 void run_close(struct run *run);
 /* Whether there is another end for it. */
 bool can_run(const struct run *run, const struct scenario *s);
+uint64_t area_of(const struct run *run, const struct scenario *s);
 void endpoints_of(const struct run *run, const struct scenario *s, struct endpoints *out);
 struct worker_opts worker_of(const struct run *run, const struct scenario *s,
 			     const struct endpoints *ends);
-/* Whether patience is at its end. */
+/* Whether patience is at its end, as far as this scenario has a share in it. */
 bool is_late(const struct run *run);
-/* Fills in instructions_per_call. -EINTR: asked to stop. */
+/* Fills in instructions_per_call. -EINTR: asked to stop. -ENOENT: there is no valgrind. */
 int count_instructions(const struct run *run, const struct scenario *s, struct row *rows);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include <err.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -22,7 +23,7 @@ static uint64_t clock_ns(clockid_t clock)
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
-/* ---- round trips ------------------------------------------------------------------------------ */
+/* ---- round trips ---------------------------------------------------------------------------- */
 
 void bench_round(struct bench *b)
 {
@@ -73,7 +74,7 @@ static void tell_rounds(const struct bench *b)
 	}
 }
 
-/* ---- a sample --------------------------------------------------------------------------------- */
+/* ---- a sample ------------------------------------------------------------------------------- */
 
 static void refresh(struct bench *b)
 {
@@ -81,6 +82,7 @@ static void refresh(struct bench *b)
 		b->refresh(b);
 }
 
+/* CPU time is that of the process: io_uring may have threads of its own. */
 static void begin(struct bench *b)
 {
 	b->phase = BENCH_SAMPLE;
@@ -141,7 +143,7 @@ static void end(struct bench *b)
 	end_line();
 }
 
-/* ---- commands --------------------------------------------------------------------------------- */
+/* ---- commands ------------------------------------------------------------------------------- */
 
 /* false: none is left. */
 static bool command(struct bench *b)
@@ -175,7 +177,10 @@ bool bench_next_sample(struct bench *b)
 	}
 	if (!command(b))
 		return false;
+	/* Without commands nobody stood still, but for the first time. */
+	b->until = b->count.bytes;
+	if (!b->by_hand || b->phase == BENCH_SET_UP)
+		b->until += b->warm;
 	b->phase = BENCH_WARM_UP;
-	b->until = b->count.bytes + b->warm;
 	return bench_more(b);
 }

@@ -3,11 +3,14 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "host.h"
 #include "mover.h"
@@ -16,6 +19,11 @@
 #define AREA_LEAST (32ull << 20)
 #define AREA_MOST  (256ull << 20)
 #define AREA_HOT   (1ull << 20)
+
+#define IP6_TCP 60 /* bytes of headers */
+
+#define PEER_MS	     5000 /* to connect */
+#define PEER_TICK_MS 100
 
 static bool is_v6(enum family family)
 {
@@ -67,7 +75,9 @@ static uint64_t now_ms(void)
 
 bool is_late(const struct run *run)
 {
-	return run->opts->patience_ms && now_ms() - run->started_ms > run->opts->patience_ms;
+	double patience = run->opts->patience_ms * run->share;
+
+	return patience > 0 && (double)(now_ms() - run->started_ms) > patience;
 }
 
 /* What a socket can hold is moved between two samples, and would flatter the next one. */
@@ -89,6 +99,9 @@ static int start_lab(struct run *run, const struct bench_opts *opts, char *why, 
 {
 	struct lab_opts lab = { .mtu = opts->mtu, .cpu = run->far_cpu, .behave = behave_default };
 
+	/* What does not fit is lost for good; and what is no page cannot be mapped. */
+	if (opts->mtu && lab.behave.payload > opts->mtu - IP6_TCP)
+		lab.behave.payload = opts->mtu - IP6_TCP;
 	return lab_start(&lab, &run->lab, why, len);
 }
 
@@ -132,39 +145,98 @@ bool bench_split(const char *text, char buf[BENCH_HOST], char **host, char **por
 		*colon = '\0';
 		*port = colon + 1;
 	}
-	return **host && (!*port || **port);
+	return **host && (!*port || bench_is_port(*port));
 }
 
+bool bench_is_port(const char *text)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	return digits > 0 && digits < 6 && !text[digits] && strtoul(text, NULL, 10) <= 65533;
+}
+
+/* ---- the peer on another machine ------------------------------------------------------ */
+
+static int connect_in_time(int fd, const struct sockaddr *addr, socklen_t addr_len,
+			   const struct bench_opts *opts)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLOUT };
+	int r = connect(fd, addr, addr_len) < 0 ? errno : 0;
+	socklen_t len = sizeof(r);
+
+	for (int left = PEER_MS; r == EINPROGRESS; left -= PEER_TICK_MS) {
+		if (opts->stop && opts->stop())
+			return -EINTR;
+		if (left <= 0)
+			return -ETIMEDOUT;
+		if (poll(&pollfd, 1, PEER_TICK_MS) > 0 &&
+		    getsockopt(fd, SOL_SOCKET, SO_ERROR, &r, &len) < 0)
+			r = errno;
+	}
+	return -r;
+}
+
+/* Whether all three services answer; else the port that does not. */
+static int try_peer(const struct addrinfo *at, const struct bench_opts *opts, unsigned *port_out)
+{
+	struct sockaddr_storage addr = { 0 };
+	/* sin6_port lies at the same place */
+	in_port_t *port = &((struct sockaddr_in *)&addr)->sin_port;
+	unsigned first;
+	int r = 0;
+
+	memcpy(&addr, at->ai_addr, at->ai_addrlen);
+	first = ntohs(*port);
+	for (unsigned i = 0; i < 3 && r == 0; i++) {
+		int fd = socket(at->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+		*port = htons((uint16_t)(first + i));
+		*port_out = first + i;
+		r = fd < 0 ? -errno
+			   : connect_in_time(fd, (struct sockaddr *)&addr, at->ai_addrlen, opts);
+		if (fd >= 0)
+			close(fd);
+	}
+	return r;
+}
+
+/* The first of its addresses that answers. */
 static int find_peer(struct run *run, const char *text, char *why, size_t len)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found = NULL;
-	char buf[BENCH_HOST], *host, *port;
+	char buf[BENCH_HOST], *host, *port, service[16];
+	unsigned missed = 0;
 	int r;
 
 	if (!bench_split(text, buf, &host, &port)) {
-		snprintf(why, len, "--peer takes HOST or HOST:PORT");
+		snprintf(why, len, "--peer takes HOST or HOST:PORT, with a PORT up to 65533");
 		return -EINVAL;
 	}
 	r = getaddrinfo(host, port ? port : BENCH_PORT, &hints, &found);
-	if (r == 0) {
-		char service[16];
-
-		getnameinfo(found->ai_addr, found->ai_addrlen, run->peer_host,
-			    sizeof(run->peer_host), service, sizeof(service),
-			    NI_NUMERICHOST | NI_NUMERICSERV);
-		run->peer_port = (unsigned)strtoul(service, NULL, 10);
-		freeaddrinfo(found);
-		return 0;
+	if (r != 0) {
+		snprintf(why, len, "%s: %s", host, gai_strerror(r));
+		return -EHOSTUNREACH;
 	}
-	snprintf(why, len, "%s: %s", host, gai_strerror(r));
-	return -EINVAL;
+	r = -EHOSTUNREACH;
+	for (struct addrinfo *at = found; at && r < 0 && r != -EINTR; at = at->ai_next) {
+		r = try_peer(at, run->opts, &missed);
+		getnameinfo(at->ai_addr, at->ai_addrlen, run->peer_host, sizeof(run->peer_host),
+			    service, sizeof(service), NI_NUMERICHOST | NI_NUMERICSERV);
+		run->peer_port = (unsigned)strtoul(service, NULL, 10);
+	}
+	freeaddrinfo(found);
+	if (r == -EINTR)
+		snprintf(why, len, "stopped");
+	else if (r < 0)
+		snprintf(why, len, "%s, port %u: %s; is zcsock bench --serve running there?",
+			 run->peer_host, missed, strerror(-r));
+	return r;
 }
 
 int run_open(struct run *run, const struct bench_opts *opts, const struct plan *plan,
 	     struct results *results, char *why, size_t len)
 {
-	*run = (struct run){ .opts = opts, .area = choose_area(opts),
-			     .started_ms = now_ms() };
+	*run = (struct run){ .opts = opts, .area = choose_area(opts), .started_ms = now_ms() };
 	run->buffer[DIR_TX] = socket_buffer("/proc/sys/net/ipv4/tcp_wmem");
 	run->buffer[DIR_RX] = socket_buffer("/proc/sys/net/ipv4/tcp_rmem");
 	run->buffer[DIR_RELAY] = run->buffer[DIR_RX];
@@ -173,6 +245,7 @@ int run_open(struct run *run, const struct bench_opts *opts, const struct plan *
 		return find_peer(run, opts->peer, why, len);
 	if (plan_needs_lab(plan))
 		run->have_lab = start_lab(run, opts, results->lab, sizeof(results->lab)) == 0;
+	results->had_lab = run->have_lab;
 	for (int v6 = 0; v6 < 2; v6++) {
 		int r = needs_loopback(plan, v6) ? start_loopback(run, v6) : 0;
 
@@ -249,11 +322,15 @@ void endpoints_of(const struct run *run, const struct scenario *s, struct endpoi
 		put_end(out->onto, sizeof(out->onto), lab, LAB_PORT_SINK);
 }
 
+uint64_t area_of(const struct run *run, const struct scenario *s)
+{
+	return run->area < s->size ? s->size : run->area;
+}
+
 struct worker_opts worker_of(const struct run *run, const struct scenario *s,
 			     const struct endpoints *ends)
 {
 	bool local = s->path == PATH_LOOPBACK || s->path == PATH_PEER;
-	uint64_t area = run->area < s->size ? s->size : run->area;
 
 	return (struct worker_opts){
 		.direction = direction_names[s->direction],
@@ -261,9 +338,10 @@ struct worker_opts worker_of(const struct run *run, const struct scenario *s,
 		.onto = ends->onto[0] ? ends->onto : NULL,
 		.lab = local ? NULL : &run->lab,
 		.size = s->size,
-		.area = area,
+		.area = area_of(run, s),
 		.warm = run->buffer[s->direction],
 		.cpu = run->cpu,
+		.stop = run->opts->stop,
 		.touch = run->opts->touch,
 		.udp = s->family == FAMILY_UDP4 || s->family == FAMILY_UDP6,
 	};

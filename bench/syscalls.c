@@ -10,6 +10,7 @@
 #include <err.h>
 #include <linux/perf_event.h>
 #include <sched.h>
+#include <stdio.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
 #include <unistd.h>

@@ -15,6 +15,7 @@
 #include "lab/lab.h"
 
 #define ANSWER_MS 30000 /* a sample takes a fraction of it */
+#define TICK_MS	  100
 
 /* ---- its command line -------------------------------------------------------- */
 
@@ -34,7 +35,7 @@ void worker_args(struct worker_args *args, const struct worker_opts *opts)
 	snprintf(args->area, sizeof(args->area), "%llu", (unsigned long long)opts->area);
 	snprintf(args->warm, sizeof(args->warm), "%llu", (unsigned long long)opts->warm);
 	snprintf(args->cpu, sizeof(args->cpu), "%d", opts->cpu);
-	if (readlink("/proc/self/exe", args->program, sizeof(args->program) - 1) < 0)
+	if (!realpath("/proc/self/exe", args->program))
 		strcpy(args->program, "zcsock");
 	put(args, &n, "zcsock bench", "bench");
 	put(args, &n, "--worker", opts->mode);
@@ -86,25 +87,39 @@ static void read_sample(const char *line, struct sample *out)
 	}
 }
 
+/* In ticks, as a signal that comes just before poll() does not end it. */
+static int wait_for_line(const struct worker *w)
+{
+	struct pollfd fd = { .fd = fileno(w->out), .events = POLLIN };
+
+	for (int left = ANSWER_MS; left > 0; left -= TICK_MS) {
+		if (poll(&fd, 1, TICK_MS) > 0)
+			return 0;
+		if (w->stop && w->stop())
+			return -EINTR;
+	}
+	return -ETIMEDOUT;
+}
+
 /* The next line, which must begin with `word`: anything else is why it can not go on. */
 static int listen_to(struct worker *w, const char *word, char *line, size_t len)
 {
-	struct pollfd fd = { .fd = fileno(w->out), .events = POLLIN };
-	int r;
+	static const char who[] = "zcsock bench: ";
+	size_t skip = sizeof(who) - 1;
+	int r = wait_for_line(w);
 
-	do {
-		r = poll(&fd, 1, ANSWER_MS);
-	} while (r < 0 && errno == EINTR);
-	if (r <= 0) {
+	if (r == -ETIMEDOUT)
 		snprintf(w->why, sizeof(w->why), "no answer within %d s", ANSWER_MS / 1000);
-		return -ETIMEDOUT;
-	}
-	if (!fgets(line, (int)len, w->out))
+	if (r < 0)
+		return r;
+	if (!fgets(line, (int)len, w->out)) {
+		snprintf(w->why, sizeof(w->why), "its process ended");
 		return -EPIPE;
+	}
 	line[strcspn(line, "\n")] = '\0';
 	if (strncmp(line, word, strlen(word)) == 0)
 		return 0;
-	snprintf(w->why, sizeof(w->why), "%.255s", line);
+	snprintf(w->why, sizeof(w->why), "%.255s", line + (strncmp(line, who, skip) ? 0 : skip));
 	return -EPROTO;
 }
 
@@ -130,8 +145,7 @@ static void be_worker(const struct worker_opts *opts, int in, int out, pid_t par
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent || dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
-	    dup2(out, STDERR_FILENO) < 0 ||
-	    (opts->lab && lab_enter(opts->lab) < 0))
+	    dup2(out, STDERR_FILENO) < 0 || (opts->lab && lab_enter(opts->lab) < 0))
 		_exit(1);
 	worker_args(&args, opts);
 	execv(args.program, args.argv);
@@ -145,7 +159,7 @@ int worker_start(struct worker *w, const struct worker_opts *opts)
 	pid_t parent = getpid();
 	int r;
 
-	*w = (struct worker){ .pid = -1 };
+	*w = (struct worker){ .pid = -1, .stop = opts->stop };
 	if (pipe2(in, O_CLOEXEC) < 0)
 		return -errno;
 	if (pipe2(out, O_CLOEXEC) < 0) {

@@ -26,12 +26,14 @@ struct worker_opts {
 	int cpu;
 	bool touch; /* read every cache line of what is received */
 	bool udp;
+	bool (*stop)(void); /* asked while it is waited for; may be NULL */
 };
 
 struct worker {
 	pid_t pid;
 	FILE *in, *out; /* what it is told, what it says */
 	char why[256];	/* the last line that it said instead of an answer */
+	bool (*stop)(void);
 };
 
 /* What a worker says of a sample; NAN: it does not apply, or was not counted. */
@@ -52,7 +54,10 @@ struct worker_args {
 };
 void worker_args(struct worker_args *args, const struct worker_opts *opts);
 
-/* Returns when it is connected and ready. A negative errno; then w->why tells more. */
+/*
+ * Returns when it is connected and ready. A negative errno; then w->why tells more. -EINTR, here
+ * and below: asked to stop, and of no use any more.
+ */
 int worker_start(struct worker *w, const struct worker_opts *opts);
 /* One sample; with `count` its system calls are counted, which makes them slower. */
 int worker_sample(struct worker *w, bool count, uint64_t bytes, struct sample *out);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench/bench.h"
 #include "bench/mover.h"
@@ -15,15 +16,18 @@
 #include "text.h"
 
 const char cmd_bench_usage[] =
-	"zcsock bench [--full] [--json FILE] [--direction LIST] [--path LIST] [--family LIST]\n"
-	"             [--size LIST] [--mode LIST] [--samples N] [--time MS] [--hot | --area BYTES]\n"
-	"             [--touch] [--instructions] [--mtu BYTES] [--peer HOST[:PORT]]\n"
+	"zcsock bench [--full] [--json FILE] [--direction LIST]\n"
+	"             [--path LIST] [--family LIST] [--size LIST] [--mode LIST]\n"
+	"             [--samples N] [--time MS] [--hot | --area BYTES] [--touch]\n"
+	"             [--instructions] [--mtu BYTES] [--peer HOST[:PORT]]\n"
 	"       zcsock bench --serve [ADDRESS:]PORT\n";
 
-#define TOUR_SAMPLES 9
-#define TOUR_MS	     50
-#define FULL_MS	     100
-#define TOUR_PATIENCE_MS 40000 /* what is noisy is not measured anew after that */
+#define TOUR_SAMPLES	 9
+#define TOUR_MS		 50
+#define FULL_MS		 100
+#define LEAST_SAMPLES	 3		 /* fewer have no spread to speak of */
+#define AREA_MOST	 (1024ull << 20) /* every mode has as much of its own */
+#define TOUR_PATIENCE_MS 40000		 /* what is noisy is not measured anew after that */
 
 enum {
 	OPT_AREA = 256,
@@ -90,7 +94,7 @@ static bool bytes_of(const char *text, uint64_t *out)
 		return false;
 	if (*end == 'K' || *end == 'M' || *end == 'G')
 		shift = *end == 'K' ? 10 : *end == 'M' ? 20 : 30;
-	if (end[shift > 0] || *out > 1ull << 40)
+	if (end[shift > 0] || *out > UINT64_MAX >> shift)
 		return false;
 	*out <<= shift;
 	return true;
@@ -106,13 +110,14 @@ static int set_bytes(const char *name, const char *text, uint64_t least, uint64_
 	return 2;
 }
 
-static int set_number(const char *name, const char *text, unsigned most, unsigned *out)
+static int set_number(const char *name, const char *text, unsigned least, unsigned most,
+		      unsigned *out)
 {
 	char *end;
 	unsigned long n = strtoul(text, &end, 10);
 
-	if (text[0] < '0' || text[0] > '9' || *end || n < 1 || n > most) {
-		say("--%s takes a number from 1 to %u", name, most);
+	if (text[0] < '0' || text[0] > '9' || *end || n < least || n > most) {
+		say("--%s takes a number from %u to %u", name, least, most);
 		return 2;
 	}
 	*out = (unsigned)n;
@@ -133,12 +138,18 @@ static int add_size(struct plan_opts *plan, const char *text)
 	return r;
 }
 
+static int unknown(const char *option, const char *text, const char *more)
+{
+	char safe[SAFE_NAME];
+
+	say("--%s: there is no '%s'%s", option, text_safe(text, safe, sizeof(safe)), more);
+	return 2;
+}
+
 static int add_mode(struct plan_opts *plan, const char *text)
 {
-	if (!plan_knows_mode(text)) {
-		say("--mode: there is no '%s'; zcsock-bench(1) lists them", text);
-		return 2;
-	}
+	if (!plan_knows_mode(text))
+		return unknown("mode", text, "; zcsock-bench(1) lists them");
 	if (plan->nr_modes == PLAN_MODES) {
 		say("--mode: %d modes at the most", PLAN_MODES);
 		return 2;
@@ -152,10 +163,8 @@ static int add_bit(const char *option, unsigned *set, const char *const *names, 
 {
 	int i = name_index(names, nr, text);
 
-	if (i < 0) {
-		say("--%s: there is no '%s'", option, text);
-		return 2;
-	}
+	if (i < 0)
+		return unknown(option, text, "");
 	*set |= 1u << i;
 	return -1;
 }
@@ -180,11 +189,10 @@ static int add_one(struct plan_opts *plan, int option, const char *text)
 /* The parts of a list stay where they are: modes are remembered by their address. */
 static int add_list(struct plan_opts *plan, int option, char *list)
 {
-	char *rest = NULL;
+	char *text;
 	int r = -1;
 
-	for (char *text = strtok_r(list, ",", &rest); r < 0 && text;
-	     text = strtok_r(NULL, ",", &rest))
+	while (r < 0 && (text = strsep(&list, ",")))
 		r = add_one(plan, option, text);
 	return r;
 }
@@ -197,15 +205,15 @@ static int set(struct bench_cmd *cmd, int option, char *value)
 
 	switch (option) {
 	case OPT_AREA:
-		return set_bytes("area", value, 4096, 1ull << 36, &bench->area);
+		return set_bytes("area", value, 4096, AREA_MOST, &bench->area);
 	case OPT_MTU:
 		r = set_bytes("mtu", value, 1280, 65535, &bytes);
 		bench->mtu = (unsigned)bytes;
 		return r;
 	case OPT_SAMPLES:
-		return set_number("samples", value, STATS_MAX, &bench->samples);
+		return set_number("samples", value, LEAST_SAMPLES, STATS_MAX, &bench->samples);
 	case OPT_TIME:
-		return set_number("time", value, 10000, &bench->sample_ms);
+		return set_number("time", value, 1, 10000, &bench->sample_ms);
 	case OPT_FULL:
 		bench->plan.full = true;
 		return -1;
@@ -240,17 +248,23 @@ static int set(struct bench_cmd *cmd, int option, char *value)
 
 static int parse(int argc, char **argv, struct bench_cmd *cmd)
 {
-	int option, r = -1;
+	int option, nr = 0, r = -1;
 
 	optind = 1;
-	while (r < 0 && (option = getopt_long(argc, argv, "h", options, NULL)) >= 0)
+	while (r < 0 && (option = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
 		r = set(cmd, option, optarg);
+		nr++;
+	}
 	if (r < 0 && optind < argc) {
 		say("'%s' is one argument too many", argv[optind]);
 		return usage_error();
 	}
 	if (r < 0 && cmd->bench.hot && cmd->bench.area) {
 		say("--hot and --area exclude each other");
+		return 2;
+	}
+	if (r < 0 && cmd->serve && nr > 1) {
+		say("--serve stands alone: what is measured is said where it is measured");
 		return 2;
 	}
 	return r;
@@ -272,34 +286,58 @@ static void progress(void *user, const struct row *rows, size_t nr)
 	cmd->before = rows;
 }
 
-static int write_json(const struct bench_cmd *cmd, const struct results *results)
+/* Before anything is measured: it is a pity to learn only then that it cannot be written. */
+static FILE *open_json(const struct bench_cmd *cmd)
 {
-	bool to_stdout = !shows_table(cmd);
+	FILE *file = shows_table(cmd) ? fopen(cmd->json, "ae") : stdout;
 
-	if (report_json(results, to_stdout ? NULL : cmd->json) == 0)
+	if (!file)
+		say("%s: %s", cmd->json, strerror(errno));
+	return file;
+}
+
+static int write_json(const struct bench_cmd *cmd, FILE *file, const struct results *results)
+{
+	bool ok;
+
+	if (file == stdout) /* main() sees whether that went well */
+		return report_json(results, file), 0;
+	(void)!ftruncate(fileno(file), 0); /* a pipe has nothing in it to begin with */
+	ok = report_json(results, file);
+	if (fclose(file) == 0 && ok)
 		return 0;
 	say("%s: %s", cmd->json, strerror(errno));
 	return 1;
 }
 
+/* The exit status. */
+static int tell(const struct bench_cmd *cmd, const struct results *results, int r, const char *why)
+{
+	if (r == 0 && results->lab[0])
+		say("no lab, so over loopback only: %s", results->lab);
+	if (r == 0 && results->instructions[0])
+		say("no instructions were counted: %s", results->instructions);
+	if (r < 0)
+		say("%s", why);
+	else if (shows_table(cmd))
+		report_summary(results);
+	return r == -EINVAL ? 2 : r < 0 ? 1 : 0;
+}
+
 static int measure(struct bench_cmd *cmd)
 {
-	struct results results = { 0 };
+	struct results results;
+	FILE *json = NULL;
 	char why[400];
-	int r, status = 0;
+	int r, status;
 
+	if (cmd->json && !(json = open_json(cmd)))
+		return 1;
 	if (shows_table(cmd))
 		cmd->bench.progress = progress;
 	r = bench_run(&cmd->bench, &results, why, sizeof(why));
-	if (results.lab[0])
-		say("no lab, so over loopback only: %s", results.lab);
-	if (r < 0) {
-		say("%s", why);
-		status = 1;
-	} else if (shows_table(cmd)) {
-		report_sentence(&results);
-	}
-	if (cmd->json && results.nr > 0 && write_json(cmd, &results) != 0)
+	status = tell(cmd, &results, r, why);
+	if (json && r != -EINVAL && write_json(cmd, json, &results) != 0)
 		status = 1;
 	bench_free(&results);
 	return status;
@@ -307,13 +345,18 @@ static int measure(struct bench_cmd *cmd)
 
 static int serve(const char *where)
 {
+	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP };
 	char why[400];
+	int r;
 
-	for (int i = 0; i < 2; i++) /* an ordinary end: there is nothing to tidy up */
-		signal(i ? SIGINT : SIGTERM, SIG_DFL);
-	(void)bench_serve(where, why, sizeof(why));
+	for (size_t i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++) {
+		/* An ordinary end: there is nothing to tidy up. */
+		if (signal(sigs[i], SIG_DFL) == SIG_IGN)
+			signal(sigs[i], SIG_IGN);
+	}
+	r = bench_serve(where, why, sizeof(why));
 	say("%s", why);
-	return 1;
+	return r == -EINVAL ? 2 : 1;
 }
 
 int cmd_bench(int argc, char **argv)
@@ -321,7 +364,7 @@ int cmd_bench(int argc, char **argv)
 	struct bench_cmd cmd = { .bench = { .stop = stop_asked } };
 	int r;
 
-	if (argc > 1 && strcmp(argv[1], "--worker") == 0)
+	if (argc > 2 && strcmp(argv[1], "--worker") == 0)
 		return bench_worker(argc - 2, argv + 2);
 	r = parse(argc, argv, &cmd);
 	if (r >= 0)

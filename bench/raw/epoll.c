@@ -26,6 +26,8 @@ static int watch(int fd)
 
 static size_t done(struct bench *b, ssize_t n)
 {
+	if (n == 0)
+		bench_ended();
 	if (n < 0 && errno != EAGAIN)
 		err(1, "echo");
 	b->count.calls++;

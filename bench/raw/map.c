@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * map.c - raw-map: receives by mapping the kernel's own pages (TCP_ZEROCOPY_RECEIVE, tcp(7)), into a
- * window of one message
+ * map.c - raw-map: receives by mapping the kernel's own pages (TCP_ZEROCOPY_RECEIVE, tcp(7)) into
+ * a window of one message
  *
  * What was mapped must be unmapped before more can be. The call does that itself, unless it is told
- * that the window is clean: that takes a system call more, but the socket is not locked for so long.
+ * that the window is clean: that takes a system call more, but locks the socket for less long.
  */
 #include <err.h>
 #include <errno.h>

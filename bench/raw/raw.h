@@ -18,6 +18,7 @@ void raw_udp_msgzc(struct bench *b);
 
 /* Receive */
 void raw_recv(struct bench *b);
+void raw_fresh(struct bench *b);
 void raw_map(struct bench *b);
 void raw_trunc(struct bench *b);
 

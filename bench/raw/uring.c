@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <liburing.h>
 
+/* Newer than liburing 2.3 */
 #ifndef IORING_SEND_ZC_REPORT_USAGE
 #define IORING_SEND_ZC_REPORT_USAGE (1U << 3)
 #endif
@@ -56,7 +57,7 @@ static void set_up(struct sender *s, const struct bench *b)
 		s->chain = CHAIN_MAX;
 }
 
-/* ---- one chain -------------------------------------------------------------------------------- */
+/* ---- one chain ------------------------------------------------------------------------------ */
 
 static void put_chain(struct sender *s, struct bench *b)
 {
@@ -82,11 +83,16 @@ static void take(struct sender *s, struct bench *b, const struct io_uring_cqe *c
 			b->count.zerocopied += b->size;
 		return;
 	}
+	s->unsent--;
+	if (!(cqe->flags & IORING_CQE_F_MORE))
+		s->out--;
+	/* The chain broke at an earlier request, which says why, or the next chain will. */
+	if (cqe->res == -ECANCELED)
+		return;
 	if (cqe->res < 0) {
 		errno = -cqe->res;
 		err(1, "SEND_ZC");
 	}
-	s->unsent--;
 	b->count.bytes += (uint32_t)cqe->res;
 	b->count.flagged += (uint32_t)cqe->res;
 }

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/errqueue.h>
+#include <linux/tcp.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/time.h>
@@ -14,7 +15,7 @@ static bool running, uncopied;
 static int home = -1; /* the namespace that we started in */
 static cpu_set_t processors;
 
-/* ---- start and stop ---------------------------------------------------------------------------- */
+/* ---- start and stop -------------------------------------------------------------------------- */
 
 static void set_option(struct lab_opts *opts, const char *line)
 {
@@ -106,7 +107,7 @@ static bool lent_is_lent(void)
 	return !(err.ee_code & SO_EE_CODE_ZEROCOPY_COPIED);
 }
 
-/* What is missing is a reason to skip; that a lab cannot be made although nothing is, is not. */
+/* What is missing is a reason to skip; not, that no lab can be made although nothing is missing. */
 static int try_a_lab(void)
 {
 	struct lab_opts opts = { .cpu = -1, .behave = behave_default };
@@ -119,7 +120,7 @@ static int try_a_lab(void)
 		far_stop();
 		return 0;
 	}
-	if (r == -EPERM || r == -EACCES || r == -ENOSYS) {
+	if (r == -EPERM || r == -EACCES || r == -ENOSYS || r == -EOPNOTSUPP) {
 		printf("skipped: %s\n", why);
 		return 77;
 	}
@@ -142,7 +143,7 @@ int far_main(const char *name, const struct CMUnitTest *tests, size_t nr)
 	return _cmocka_run_group_tests(name, tests, nr, NULL, NULL);
 }
 
-/* ---- the partner ------------------------------------------------------------------------------- */
+/* ---- the partner ----------------------------------------------------------------------------- */
 
 void far_tell(const char *line)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * far.h - what the tests beside the virtual partner share: a lab for each test, and what its partner
- * says about it
+ * far.h - what the tests beside the virtual partner share: a lab for each test, and what its
+ * partner says about it
  *
  * The harness of tests/net does the rest, but with a stream of its own (stream.c): what app_send
  * sends is the pattern that the partner verifies, and what the source sends is what an app checks.
@@ -13,7 +13,6 @@
 
 #include "lab/lab.h"
 
-#include <linux/tcp.h>
 #include <netinet/in.h>
 
 int far_main(const char *name, const struct CMUnitTest *tests, size_t nr);
@@ -52,8 +51,10 @@ void far_is_patient(void);
 void far_address(enum net_family family, uint16_t port, struct sockaddr_storage *to_out,
 		 socklen_t *len_out);
 int far_connect(enum net_family family, uint16_t port); /* blocking, for at most NET_MS at a time */
+/* As linux/tcp.h has it, which not everybody can include. */
+struct tcp_info;
 struct tcp_info far_info(int fd);
-/* Skips where the kernel copies on its way over a veth pair, even if nobody receives: before 6.17. */
+/* Skips where the kernel copies what goes over a veth pair, even if nobody receives it: < 6.17. */
 void far_needs_uncopied(void);
 
 /* Waits for what nothing announces: looks again and again, while the loop runs. */

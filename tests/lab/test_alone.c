@@ -3,13 +3,14 @@
 #include "far.h"
 
 #include <fcntl.h>
+#include <linux/tcp.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-/* ---- the control port ---------------------------------------------------------------------------- */
+/* ---- the control port ------------------------------------------------------------------------ */
 
 static int tell(const char *line, char *answer)
 {
@@ -101,7 +102,7 @@ static void control__many_who_ask(void **state)
 	FAR_UNTIL(tell("stats", answer) == 0);
 }
 
-/* ---- several ------------------------------------------------------------------------------------- */
+/* ---- several --------------------------------------------------------------------------------- */
 
 /* In a child of its own. Says on `ready` that its lab runs, and waits for all to say so. */
 static void one_of_two(int ready, int go, const char *rtt, uint32_t least_us)
@@ -183,7 +184,7 @@ static void one_after_another(void **state)
 	}
 }
 
-/* ---- what is left -------------------------------------------------------------------------------- */
+/* ---- what is left ---------------------------------------------------------------------------- */
 
 /* Waits for all who are or become children of this process; how many there were. */
 static int bury_all(void)
@@ -268,7 +269,7 @@ static void killed__leaves_nothing(void **state)
 	net_in_child(killed);
 }
 
-/* ---- what does not work -------------------------------------------------------------------------- */
+/* ---- what does not work ---------------------------------------------------------------------- */
 
 static int start(unsigned mtu, char *why, size_t len)
 {

@@ -161,7 +161,8 @@ void open_with(struct bed *b, uint16_t service, bool v6, const void *options, si
 				   .v6 = v6,
 				   .nr_options = (uint8_t)len };
 
-	memcpy(syn.options, options, len);
+	if (len)
+		memcpy(syn.options, options, len);
 	b->nr = 0;
 	flow_close(&b->f);
 	flow_open(&b->f, &b->w, &syn);
@@ -172,6 +173,7 @@ void open_flow(struct bed *b, uint16_t service)
 {
 	open_with(b, service, false, syn_options, sizeof(syn_options));
 	assert_int_equal(b->nr, 1);
+	acks(b, 0, 0);
 }
 
 void tick(struct bed *b)

@@ -51,7 +51,7 @@ int tear_down(void **state);
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 void open_with(struct bed *b, uint16_t service, bool v6, const void *options, size_t len);
-/* A connection whose SYN-ACK was seen. */
+/* A connection whose SYN-ACK was seen, and acknowledged with a closed window. */
 void open_flow(struct bed *b, uint16_t service);
 /* Everything that is due, and the frames that come of it. */
 void tick(struct bed *b);

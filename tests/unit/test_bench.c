@@ -146,7 +146,8 @@ static void choice__narrows(void **state)
 
 static void choice__may_be_empty(void **state)
 {
-	struct plan_opts opts = { .directions = 1u << DIR_PINGPONG, .nr_modes = 1,
+	struct plan_opts opts = { .directions = 1u << DIR_PINGPONG,
+				  .nr_modes = 1,
 				  .modes = { "raw-map" } };
 	struct plan plan;
 
@@ -156,6 +157,23 @@ static void choice__may_be_empty(void **state)
 	plan_free(&plan);
 	assert_true(plan_knows_mode("raw-map"));
 	assert_false(plan_knows_mode("raw-nothing"));
+}
+
+/* What one call of UDP cannot take is not tried. */
+static void choice__of_udp_leaves_out_what_is_too_much(void **state)
+{
+	struct plan_opts opts = { .paths = 1u << PATH_LOOPBACK,
+				  .families = 1u << FAMILY_UDP4,
+				  .nr_sizes = 3,
+				  .sizes = { 65508, 65507, 1400 } };
+	struct plan plan;
+
+	(void)state;
+	assert_true(plan_make(&plan, &opts));
+	assert_int_equal(plan.nr, 2);
+	assert_int_equal(plan.scenarios[0].size, 65507);
+	assert_int_equal(plan.scenarios[1].size, 1400);
+	plan_free(&plan);
 }
 
 static void loopback__needs_no_lab(void **state)
@@ -175,12 +193,22 @@ static void split__hosts_and_ports(void **state)
 	static const struct {
 		const char *text, *host, *port; /* host NULL: refused */
 	} cases[] = {
-		{ "host", "host", NULL },	 { "host:7100", "host", "7100" },
-		{ "10.0.0.1:1", "10.0.0.1", "1" }, { "::1", "::1", NULL },
-		{ "[::1]", "::1", NULL },	 { "[::1]:5", "::1", "5" },
-		{ "", NULL, NULL },		 { "host:", NULL, NULL },
-		{ "[::1", NULL, NULL },		 { "[::1]x", NULL, NULL },
+		{ "host", "host", NULL },
+		{ "host:7100", "host", "7100" },
+		{ "10.0.0.1:1", "10.0.0.1", "1" },
+		{ "::1", "::1", NULL },
+		{ "[::1]", "::1", NULL },
+		{ "[::1]:5", "::1", "5" },
+		{ "", NULL, NULL },
+		{ "host:", NULL, NULL },
+		{ "[::1", NULL, NULL },
+		{ "[::1]x", NULL, NULL },
 		{ "[]:5", NULL, NULL },
+		{ "host:65533", "host", "65533" },
+		{ "host:65534", NULL, NULL },
+		{ "host:99999999999", NULL, NULL },
+		{ "host:0x1", NULL, NULL },
+		{ "host:-1", NULL, NULL },
 	};
 
 	(void)state;
@@ -209,6 +237,7 @@ int main(void)
 		cmocka_unit_test(full__has_every_family_and_raw_program),
 		cmocka_unit_test(choice__narrows),
 		cmocka_unit_test(choice__may_be_empty),
+		cmocka_unit_test(choice__of_udp_leaves_out_what_is_too_much),
 		cmocka_unit_test(loopback__needs_no_lab),
 		cmocka_unit_test(split__hosts_and_ports),
 	};

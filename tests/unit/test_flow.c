@@ -108,7 +108,7 @@ static void open__initial_numbers(void **state)
 	assert_int_not_equal(b->f.iss, first);
 }
 
-/* ---- what the sink acknowledges --------------------------------------------------------------- */
+/* ---- what the sink acknowledges -------------------------------------------------------------- */
 
 static void sink__acks_by_bytes(void **state)
 {
@@ -218,7 +218,25 @@ static void sink__rate(void **state)
 	assert_int_equal(at, 60000);
 }
 
-/* ---- windows ---------------------------------------------------------------------------------- */
+/* What a rate lets through is still acknowledged some at a time. */
+static void sink__rate_and_ack_bytes(void **state)
+{
+	struct bed *b = *state;
+	unsigned nr = 0;
+
+	b->w.behave.rate = 1000000;
+	b->w.behave.ack_bytes = 400;
+	open_flow(b, LAB_PORT_SINK);
+	data(b, 0, 20000);
+	for (int i = 0; i < 2500 && b->f.in.acked < 20000; i++) {
+		tick_at(b, START + i * MS / 100);
+		nr += b->nr;
+	}
+	assert_int_equal(b->f.in.acked, 20000);
+	assert_in_range(nr, 20, 51);
+}
+
+/* ---- windows --------------------------------------------------------------------------------- */
 
 static void sink__window_moves_on(void **state)
 {
@@ -299,7 +317,7 @@ static void sink__beyond_the_window(void **state)
 	sends_nothing(b);
 }
 
-/* ---- gaps -------------------------------------------------------------------------------------- */
+/* ---- gaps ------------------------------------------------------------------------------------ */
 
 static void has_blocks(const struct bed *b, const struct sent *s, const uint64_t (*want)[2],
 		       size_t nr)
@@ -398,7 +416,7 @@ static void sink__what_came_before(void **state)
 	assert_int_equal(b->w.stats.received, 1500);
 }
 
-/* ---- large streams ------------------------------------------------------------------------------ */
+/* ---- large streams --------------------------------------------------------------------------- */
 
 static void sink__numbers_wrap(void **state)
 {
@@ -448,7 +466,7 @@ static void sink__beyond_four_gigabytes(void **state)
 	assert_int_equal(b->sent[b->nr - 1].flags, TH_RST | TH_ACK);
 }
 
-/* ---- the end of the near side's stream ----------------------------------------------------------- */
+/* ---- the end of the near side's stream ------------------------------------------------------- */
 
 static void sink__fin(void **state)
 {
@@ -507,7 +525,7 @@ static void flow__reset_by_the_near_side(void **state)
 	assert_true(b->due == UINT64_MAX);
 }
 
-/* ---- ends on purpose ------------------------------------------------------------------------------ */
+/* ---- ends on purpose ------------------------------------------------------------------------- */
 
 static void sink__resets_at(void **state)
 {
@@ -562,6 +580,7 @@ int main(void)
 		TEST(sink__acks_parts),
 		TEST(sink__holds),
 		TEST(sink__rate),
+		TEST(sink__rate_and_ack_bytes),
 		TEST(sink__window_moves_on),
 		TEST(sink__window_is_not_taken_back),
 		TEST(sink__window_closes_at),

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-/* ---- large streams ------------------------------------------------------------------------------ */
+/* ---- large streams --------------------------------------------------------------------------- */
 
 static void source__numbers_wrap(void **state)
 {
@@ -24,7 +24,7 @@ static void source__numbers_wrap(void **state)
 	is_data(b, b->nr - 1, 300, 100);
 }
 
-/* ---- ends on purpose ------------------------------------------------------------------------------ */
+/* ---- ends on purpose ------------------------------------------------------------------------- */
 
 static void source__resets_at(void **state)
 {
@@ -59,29 +59,68 @@ static void source__silent_at(void **state)
 	}
 }
 
-/* ---- what the source sends -------------------------------------------------------------------------- */
+/* ---- what the source sends ------------------------------------------------------------------- */
 
 static void source__within_the_window(void **state)
 {
 	struct bed *b = *state;
 
+	b->w.behave.payload = 128;
 	open_flow(b, LAB_PORT_SOURCE);
+	tick(b);
+	sends_nothing(b);
 	acks(b, 0, 1); /* 1 << SCALE */
 	tick(b);
-	assert_int_equal(b->nr, 11);
-	for (uint32_t i = 0; i < 10; i++)
-		is_data(b, i, 100 * i, 100);
-	is_data(b, 10, 1000, 24);
+	assert_int_equal(b->nr, 8);
+	for (uint32_t i = 0; i < 8; i++)
+		is_data(b, i, 128 * i, 128);
 	tick(b);
 	sends_nothing(b);
 	acks(b, 1024, 1);
 	tick(b);
-	assert_int_equal(b->nr, 11);
-	is_data(b, 0, 1024, 76); /* so that the next ones are where they would have been */
-	is_data(b, 1, 1100, 100);
-	is_data(b, 10, 2000, 48);
+	assert_int_equal(b->nr, 8);
+	is_data(b, 0, 1024, 128);
+	is_data(b, 7, 1920, 128);
 	assert_int_equal(b->w.stats.sent, 2048);
 	assert_int_equal(b->w.stats.resent, 0);
+}
+
+/* Frames behind one that the window cut are where they would have been. */
+static void source__after_a_short_window(void **state)
+{
+	struct bed *b = *state;
+
+	open_flow(b, LAB_PORT_SOURCE);
+	b->f.out.edge = 60;
+	tick(b);
+	assert_int_equal(b->nr, 1);
+	is_data(b, 0, 0, 60);
+	b->f.out.edge = 300;
+	tick(b);
+	assert_int_equal(b->nr, 3);
+	is_data(b, 0, 60, 40);
+	is_data(b, 1, 100, 100);
+	is_data(b, 2, 200, 100);
+}
+
+/* Frames are no longer than what the pair carries. */
+static void source__within_the_mtu(void **state)
+{
+	static const uint8_t options[] = { TCPOPT_MAXSEG, 4, 0, 88 };
+	struct bed *b = *state;
+
+	open_with(b, LAB_PORT_SOURCE, false, options, sizeof(options));
+	acks(b, 0, 3 * 88);
+	tick(b);
+	assert_int_equal(b->nr, 3);
+	is_data(b, 0, 0, 88);
+	is_data(b, 2, 176, 88);
+	b->w.behave.payload = 1000;
+	open_with(b, LAB_PORT_SOURCE, false, NULL, 0); /* it does not say: RFC 9293, 3.7.1 */
+	acks(b, 0, 536);
+	tick(b);
+	assert_int_equal(b->nr, 1);
+	is_data(b, 0, 0, 536);
 }
 
 /* Nobody's turn lasts for ever, and who has more to send says so. */
@@ -155,7 +194,7 @@ static void source__rate(void **state)
 	}
 }
 
-/* ---- what is lost on the way --------------------------------------------------------------------- */
+/* ---- what is lost on the way ----------------------------------------------------------------- */
 
 /* Ten frames, of which those named by a bit of `lost` are lost. */
 static void send_ten(struct bed *b, unsigned lost)
@@ -299,7 +338,7 @@ static void source__believes_no_nonsense(void **state)
 	assert_int_equal(b->f.out.edge, 1000);
 }
 
-/* ---- by chance -------------------------------------------------------------------------------------- */
+/* ---- by chance ------------------------------------------------------------------------------- */
 
 #define FRAME 128
 #define NR    4000
@@ -416,6 +455,8 @@ int main(void)
 		TEST(source__resets_at),
 		TEST(source__silent_at),
 		TEST(source__within_the_window),
+		TEST(source__after_a_short_window),
+		TEST(source__within_the_mtu),
 		TEST(source__in_bursts),
 		TEST(source__ends),
 		TEST(source__ends_at_once),

@@ -32,8 +32,12 @@ static struct row *add(enum direction direction, enum path path, enum family fam
 	struct row *row = &rows[results.nr++];
 
 	*row = (struct row){
-		.scenario = { .direction = direction, .path = path, .family = family,
-			      .size = size, .nr_modes = 2, .modes = { "copy", "zerocopy" } },
+		.scenario = { .direction = direction,
+			      .path = path,
+			      .family = family,
+			      .size = size,
+			      .nr_modes = 2,
+			      .modes = { "copy", "zerocopy" } },
 		.mode = "zerocopy",
 		.against_first = { ratio, spread },
 		.settled = spread <= BENCH_SPREAD,
@@ -53,8 +57,10 @@ static struct row *loopback(uint64_t size, double ratio)
 
 static void assert_says(const char *text)
 {
-	FILE *out = open_memstream(&said, &said_len);
+	FILE *out;
 
+	free(said);
+	out = open_memstream(&said, &said_len);
 	assert_non_null(out);
 	report_sentence(&results, out);
 	assert_int_equal(fclose(out), 0);
@@ -72,10 +78,11 @@ static void crossover__between_two_sizes(void **state)
 	sink(64 * KIB, 0.55);
 	loopback(4 * KIB, 1.05);
 	loopback(1024 * KIB, 1.43);
-	assert_says("The crossover of this machine lies between 4 KiB (ratio 1.08) and 16 KiB "
-		    "(ratio 0.76): from there up to 64 KiB (ratio 0.55) sending without a copy takes "
-		    "less CPU than copying; zero copy loses sending over loopback (1.43 times the CPU of copying "
-		    "at 1 MiB).");
+	assert_says(
+		"The crossover of this machine lies between 4 KiB (ratio 1.08) and 16 KiB "
+		"(ratio 0.76): from there up to 64 KiB (ratio 0.55) sending without a copy takes "
+		"less CPU than copying; zero copy loses sending over loopback (1.43 times the CPU of copying "
+		"at 1 MiB).");
 }
 
 static void crossover__below_the_smallest(void **state)
@@ -83,9 +90,10 @@ static void crossover__below_the_smallest(void **state)
 	(void)state;
 	sink(4 * KIB, 0.91);
 	sink(16 * KIB, 0.76);
-	assert_says("The crossover of this machine lies below 4 KiB (ratio 0.91): from there up "
-		    "to 16 KiB (ratio 0.76) sending without a copy takes less CPU than copying; where it was measured, "
-		    "zero copy clearly loses nowhere.");
+	assert_says(
+		"The crossover of this machine lies below 4 KiB (ratio 0.91): from there up "
+		"to 16 KiB (ratio 0.76) sending without a copy takes less CPU than copying; where it was measured, "
+		"zero copy clearly loses nowhere.");
 }
 
 static void crossover__above_the_largest(void **state)
@@ -209,22 +217,24 @@ static void nothing__is_said_of_nothing(void **state)
 	assert_says("");
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, forget, forget)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(crossover__between_two_sizes, forget),
-		cmocka_unit_test_setup(crossover__below_the_smallest, forget),
-		cmocka_unit_test_setup(crossover__above_the_largest, forget),
-		cmocka_unit_test_setup(crossover__sizes_in_any_order, forget),
-		cmocka_unit_test_setup(crossover__not_monotone, forget),
-		cmocka_unit_test_setup(unsettled__counts_where_it_is_clear, forget),
-		cmocka_unit_test_setup(unsettled__below_all_that_is_clear, forget),
-		cmocka_unit_test_setup(unsettled__most, forget),
-		cmocka_unit_test_setup(equal__is_unclear, forget),
-		cmocka_unit_test_setup(loopback__alone, forget),
-		cmocka_unit_test_setup(receiving__may_lose_too, forget),
-		cmocka_unit_test_setup(peer__has_a_crossover, forget),
-		cmocka_unit_test_setup(nothing__is_said_of_nothing, forget),
+		TEST(crossover__between_two_sizes),
+		TEST(crossover__below_the_smallest),
+		TEST(crossover__above_the_largest),
+		TEST(crossover__sizes_in_any_order),
+		TEST(crossover__not_monotone),
+		TEST(unsettled__counts_where_it_is_clear),
+		TEST(unsettled__below_all_that_is_clear),
+		TEST(unsettled__most),
+		TEST(equal__is_unclear),
+		TEST(loopback__alone),
+		TEST(receiving__may_lose_too),
+		TEST(peer__has_a_crossover),
+		TEST(nothing__is_said_of_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
