@@ -58,10 +58,12 @@ static int listen_on(enum bench_service service, const struct sockaddr_storage *
 						    : sizeof(struct sockaddr_in);
 	bool udp = service == BENCH_DISCARD_UDP;
 	int fd = socket(addr->ss_family, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
-	int on = 1, r;
+	int on = 1, off = 0, r;
 
 	if (fd < 0)
 		return -errno;
+	if (addr->ss_family == AF_INET6) /* :: takes IPv4 as well, whatever the system's default */
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off));
 	if (udp) /* what was sent in one call comes in one, where the path allows it */
 		(void)setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on));
 	else

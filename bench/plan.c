@@ -87,7 +87,7 @@ static const struct group tour[] = {
 	  BIT(PATH_SOURCE),
 	  BIT(FAMILY_TCP4),
 	  { 64 * KIB, MIB },
-	  { "copy", "zerocopy", "adaptive" } },
+	  { "copy", "zerocopy", "adaptive", "raw-fresh" } },
 	{ DIR_PINGPONG, BIT(PATH_LOOPBACK), BIT(FAMILY_TCP4), { 64 }, { "raw-epoll", "adaptive" } },
 };
 

@@ -40,7 +40,7 @@ struct scenario {
 /* What you asked for; an empty choice is everything. */
 struct plan_opts {
 	bool full;
-	bool peer; /* PATH_PEER, and nothing else */
+	bool peer;			      /* PATH_PEER, and nothing else */
 	unsigned directions, paths, families; /* sets of bits, 1 << DIR_TX ... */
 	unsigned nr_sizes, nr_modes;
 	uint64_t sizes[PLAN_SIZES];

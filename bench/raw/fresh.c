@@ -17,8 +17,8 @@ void raw_fresh(struct bench *b)
 
 	bench_expect(fd, b->size);
 	while (bench_more(b)) {
-		char *buf = mmap(NULL, b->size, PROT_READ | PROT_WRITE,
-				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *buf = mmap(NULL, b->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				 -1, 0);
 		ssize_t n = buf == MAP_FAILED ? -1 : recv(fd, buf, b->size, 0);
 
 		if (n < 0)

