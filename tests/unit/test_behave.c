@@ -66,6 +66,7 @@ static void behave_set__sizes(void **state)
 	static const struct value values[] = {
 		{ "payload", "1", 0, 1 },
 		{ "payload", "0001448", 0, 1448 },
+		{ "payload", "9", 0, 9 },
 		{ "payload", "32K", 0, 32768 },
 		{ "window", "64M", 0, 64 << 20 },
 		{ "window", "0", 0, 0 },
@@ -182,14 +183,14 @@ static void behave_set__shares(void **state)
 		int result;
 		double share;
 	} values[] = {
-		{ "0", 0, 0 },		 { "1", 0, 1 },		  { "0.25", 0, 0.25 },
-		{ ".5", 0, 0.5 },	 { "25%", 0, 0.25 },	  { "100%", 0, 1 },
-		{ "0%", 0, 0 },		 { "12.5%", 0, 0.125 },	  { "1.01", -ERANGE, 0 },
-		{ "101%", -ERANGE, 0 },	 { "1e400", -ERANGE, 0 }, { "", -EINVAL, 0 },
-		{ NULL, -EINVAL, 0 },	 { "%", -EINVAL, 0 },	  { ".", -EINVAL, 0 },
-		{ "1%%", -EINVAL, 0 },	 { "1 %", -EINVAL, 0 },	  { "-0.1", -EINVAL, 0 },
-		{ "nan", -EINVAL, 0 },	 { "inf", -EINVAL, 0 },	  { "half", -EINVAL, 0 },
-		{ "never", -EINVAL, 0 },
+		{ "0", 0, 0 },		{ "1", 0, 1 },		 { "0.25", 0, 0.25 },
+		{ ".5", 0, 0.5 },	{ "25%", 0, 0.25 },	 { "100%", 0, 1 },
+		{ "90%", 0, 0.9 },	{ "0%", 0, 0 },		 { "12.5%", 0, 0.125 },
+		{ "1.01", -ERANGE, 0 }, { "101%", -ERANGE, 0 },	 { "1e400", -ERANGE, 0 },
+		{ "", -EINVAL, 0 },	{ NULL, -EINVAL, 0 },	 { "%", -EINVAL, 0 },
+		{ ".", -EINVAL, 0 },	{ "1%%", -EINVAL, 0 },	 { "1 %", -EINVAL, 0 },
+		{ "-0.1", -EINVAL, 0 }, { "nan", -EINVAL, 0 },	 { "inf", -EINVAL, 0 },
+		{ "half", -EINVAL, 0 }, { "never", -EINVAL, 0 },
 	};
 
 	(void)state;
