@@ -27,7 +27,9 @@ void lib_relay(struct bench *b)
 	from = lib_connect(b, &lib, &b->to);
 	to = lib_connect(b, &lib, &b->onto);
 	b->lends = b->maps = true;
-	while (bench_more(b))
+	while (bench_more(b)) {
+		lib_must(zcs_conn_expect(from, b->size), "zcs_conn_expect");
 		hand_on(b, to, spans, lib_recv(&lib, from, spans, SPANS, b->size));
+	}
 	lib_close(&lib);
 }

@@ -2,10 +2,12 @@
 /*
  * splice.c - raw-splice: splice(2) from one connection to another
  *
- * The pages go from socket to socket by way of a pipe, and never into this process.
+ * The pages go from socket to socket by way of a pipe, and never into this process. splice takes
+ * what is there, be it one packet, and only poll heeds the low-water mark: so poll comes first.
  */
 #include <err.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "raw.h"
@@ -35,12 +37,17 @@ static void empty_into(struct bench *b, int pipe, int to, size_t len)
 
 void raw_splice(struct bench *b)
 {
-	int from = bench_connect(b, &b->to), to = bench_connect(b, &b->onto);
-	int pipe[2];
+	struct pollfd from = { .fd = bench_connect(b, &b->to), .events = POLLIN };
+	int to = bench_connect(b, &b->onto), pipe[2];
 
 	make_pipe(pipe);
+	bench_expect(from.fd, b->size);
 	while (bench_more(b)) {
-		ssize_t n = splice(from, NULL, pipe[1], NULL, b->size, SPLICE_F_MOVE);
+		ssize_t n;
+
+		if (poll(&from, 1, -1) < 0)
+			err(1, "poll");
+		n = splice(from.fd, NULL, pipe[1], NULL, b->size, SPLICE_F_MOVE);
 
 		if (n == 0)
 			bench_ended();

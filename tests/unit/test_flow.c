@@ -176,6 +176,31 @@ static void sink__acks_parts(void **state)
 	assert_int_equal(first[0], first[1]);
 }
 
+/* Anywhere within what came, each time. One byte has no parts. */
+static void sink__acks_any_part(void **state)
+{
+	struct bed *b = *state;
+	unsigned at[11] = { 0 };
+	uint64_t off = 0;
+
+	b->w.behave.ack_bytes = 1;
+	b->w.behave.partial_ack = true;
+	open_flow(b, LAB_PORT_SINK);
+	for (int i = 0; i < 300; i++, off += 10) {
+		data(b, off, 10);
+		tick(b);
+		assert_in_range(acked(b, 0), off + 1, off + 9);
+		at[acked(b, 0) - off]++;
+		tick(b);
+		sends_one_ack(b, (uint32_t)off + 10);
+	}
+	for (int i = 1; i < 10; i++)
+		assert_in_range(at[i], 10, 60);
+	data(b, off, 1);
+	tick(b);
+	sends_one_ack(b, (uint32_t)off + 1);
+}
+
 static void sink__holds(void **state)
 {
 	struct bed *b = *state;
@@ -292,6 +317,24 @@ static void sink__window_closes_at(void **state)
 	assert_int_equal(edge(b, 0), 100 * 1024 + (65535 << 10));
 }
 
+/* To fill the window is nothing special, to go beyond it is. */
+static void sink__up_to_the_window(void **state)
+{
+	struct bed *b = *state;
+
+	b->w.behave.zero_window_at = 10240;
+	open_flow(b, LAB_PORT_SINK);
+	data(b, 0, 10240);
+	tick(b);
+	sends_nothing(b);
+	tick_at(b, b->now + MS);
+	sends_one_ack(b, 10240);
+	data(b, 10239, 1); /* a keep-alive that carries the byte before again: RFC 9293, 3.8.4 */
+	tick(b);
+	sends_one_ack(b, 10240);
+	assert_int_equal(b->w.stats.duplicate, 0);
+}
+
 /* What is sent into a closed window is answered, and not taken. */
 static void sink__beyond_the_window(void **state)
 {
@@ -355,7 +398,12 @@ static void sink__gap_is_told(void **state)
 		assert_int_equal(acked(b, i), 0);
 		has_blocks(b, &b->sent[i], blocks, 3);
 	}
-	data(b, 0, 200); /* what it fills is acknowledged at once */
+	assert_int_equal(b->w.stats.acks, 4);
+	assert_true(b->due == UINT64_MAX);
+	data(b, 0, 100); /* what it fills is acknowledged at once, also in part */
+	tick(b);
+	sends_one_ack(b, 100);
+	data(b, 100, 100);
 	tick(b);
 	sends_one_ack(b, 300);
 	has_blocks(b, b->sent, (const uint64_t[][2]){ { 900, 1000 }, { 500, 700 } }, 2);
@@ -380,6 +428,20 @@ static void sink__at_most_four_blocks(void **state)
 	data(b, 600, 100); /* last, again */
 	tick_at(b, b->now + GAP);
 	has_blocks(b, b->sent, blocks, 4);
+}
+
+/* RFC 5681 wants one for each; nobody needs a hundred. */
+static void sink__repeats_itself_in_bounds(void **state)
+{
+	struct bed *b = *state;
+
+	open_flow(b, LAB_PORT_SINK);
+	for (uint64_t i = 1; i <= 20; i++)
+		data(b, 100 * i, 100);
+	tick_at(b, b->now + GAP);
+	assert_int_equal(b->nr, 16);
+	tick_at(b, b->now + GAP);
+	sends_nothing(b);
 }
 
 static void sink__gap_that_does_not_last(void **state)
@@ -567,6 +629,38 @@ static void sink__silent_at(void **state)
 	assert_false(b->f.gone);
 }
 
+/* ---- the rate -------------------------------------------------------------------------------- */
+
+static void bucket__fills_with_time(void **state)
+{
+	struct bucket bucket = { .last = START };
+
+	(void)state;
+	assert_int_equal(bucket_fill(&bucket, 0, START), UINT64_MAX); /* no limit */
+	assert_int_equal(bucket_fill(&bucket, 1000000, START), 0);
+	assert_int_equal(bucket_due(&bucket, 1000000, 100, START), START + MS / 10);
+	assert_int_equal(bucket_fill(&bucket, 1000000, START + MS / 2), 500);
+	assert_int_equal(bucket_due(&bucket, 1000000, 600, START + MS / 2), START + 6 * MS / 10);
+	assert_int_equal(bucket_due(&bucket, 1000000, 500, START + MS), START + MS);
+	/* For more than it can wait for it must be filled before: what is not is gone. */
+	assert_int_equal(bucket_due(&bucket, 1000000, 50000, START + MS / 2), START + MS);
+	bucket_take(&bucket, 1000000, 400);
+	assert_int_equal(bucket_fill(&bucket, 1000000, START + 3600000 * MS), 1100);
+	bucket_take(&bucket, 0, 1000);
+	assert_int_equal(bucket_fill(&bucket, 1000000, START + 3600000 * MS), 1100);
+}
+
+static void bucket__is_full_some_time(void **state)
+{
+	struct bucket bucket = { .last = START };
+	uint64_t most = 0;
+
+	(void)state;
+	for (uint64_t i = 1; i < 1000; i++)
+		most = bucket_fill(&bucket, 1000000, START + i * MS);
+	assert_int_equal(most, 65536 + 1000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -578,15 +672,18 @@ int main(void)
 		TEST(sink__acks_by_bytes),
 		TEST(sink__acks_by_time),
 		TEST(sink__acks_parts),
+		TEST(sink__acks_any_part),
 		TEST(sink__holds),
 		TEST(sink__rate),
 		TEST(sink__rate_and_ack_bytes),
 		TEST(sink__window_moves_on),
 		TEST(sink__window_is_not_taken_back),
 		TEST(sink__window_closes_at),
+		TEST(sink__up_to_the_window),
 		TEST(sink__beyond_the_window),
 		TEST(sink__gap_is_told),
 		TEST(sink__at_most_four_blocks),
+		TEST(sink__repeats_itself_in_bounds),
 		TEST(sink__gap_that_does_not_last),
 		TEST(sink__what_came_before),
 		TEST(sink__numbers_wrap),
@@ -596,6 +693,8 @@ int main(void)
 		TEST(flow__reset_by_the_near_side),
 		TEST(sink__resets_at),
 		TEST(sink__silent_at),
+		cmocka_unit_test(bucket__fills_with_time),
+		cmocka_unit_test(bucket__is_full_some_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -116,11 +116,16 @@ static void source__within_the_mtu(void **state)
 	is_data(b, 0, 0, 88);
 	is_data(b, 2, 176, 88);
 	b->w.behave.payload = 1000;
-	open_with(b, LAB_PORT_SOURCE, false, NULL, 0); /* it does not say: RFC 9293, 3.7.1 */
-	acks(b, 0, 536);
-	tick(b);
-	assert_int_equal(b->nr, 1);
-	is_data(b, 0, 0, 536);
+	for (size_t i = 0; i < 3; i++) { /* it says nothing, or nonsense: RFC 9293, 3.7.1 */
+		static const uint8_t odd[][4] = { { TCPOPT_NOP }, { 2, 3, 88 }, { 2, 4, 0, 0 } };
+		static const size_t lens[] = { 1, 3, 4 };
+
+		open_with(b, LAB_PORT_SOURCE, false, odd[i], lens[i]);
+		acks(b, 0, 536);
+		tick(b);
+		assert_int_equal(b->nr, 1);
+		is_data(b, 0, 0, 536);
+	}
 }
 
 /* Nobody's turn lasts for ever, and who has more to send says so. */
@@ -156,6 +161,7 @@ static void source__ends(void **state)
 	assert_int_equal(b->sent[0].flags, TH_FIN | TH_ACK);
 	assert_int_equal(offset(b, 0), 250);
 	acks(b, 251, 10);
+	assert_int_equal(b->f.out.una, 250); /* the FIN is no byte */
 	tick(b);
 	sends_nothing(b);
 	assert_true(b->due == UINT64_MAX);
@@ -274,6 +280,25 @@ static void source__what_is_no_repetition(void **state)
 	for (size_t i = 0; i < b->nr; i++)
 		assert_int_equal(b->sent[i].len, 0);
 	assert_int_equal(b->w.stats.resent, 0);
+}
+
+/* Two and two are not three in a row. */
+static void source__counts_repetitions_anew(void **state)
+{
+	struct bed *b = *state;
+
+	send_ten(b, 1 << 5);
+	for (int i = 0; i < 2; i++)
+		acks(b, 0, 0);
+	acks(b, 500, 0);
+	for (int i = 0; i < 2; i++)
+		acks(b, 500, 0);
+	tick(b);
+	sends_nothing(b);
+	acks(b, 500, 0);
+	tick(b);
+	assert_int_equal(b->nr, 1);
+	is_data(b, 0, 500, 100);
 }
 
 static void source__timeout(void **state)
@@ -463,6 +488,7 @@ int main(void)
 		TEST(source__rate),
 		TEST(source__three_acks_send_again),
 		TEST(source__several_gaps),
+		TEST(source__counts_repetitions_anew),
 		TEST(source__what_is_no_repetition),
 		TEST(source__timeout),
 		TEST(source__timeout_knows_the_way),
