@@ -118,8 +118,12 @@ static int share(const char *text, double *out)
 
 static int flag(const char *text, bool *out)
 {
-	*out = !text || strcmp(text, "yes") == 0;
-	return *out || strcmp(text, "no") == 0 ? 0 : -EINVAL;
+	bool yes = !text || strcmp(text, "yes") == 0;
+
+	if (!yes && strcmp(text, "no") != 0)
+		return -EINVAL;
+	*out = yes;
+	return 0;
 }
 
 static int whole(const struct behave_option *option, const char *text, uint64_t *out)

@@ -144,7 +144,7 @@ void flow_send(struct flow *f, uint8_t flags, uint64_t off, uint64_t len)
 
 void flow_reset(struct flow *f)
 {
-	flow_send(f, TH_RST | TH_ACK, f->out.next, 0);
+	flow_send(f, TH_RST | TH_ACK, f->out.next + f->out.fin, 0);
 	f->world->stats.resets++;
 	f->gone = true;
 }
@@ -205,8 +205,15 @@ static void send_syn_ack(struct flow *f)
 
 	if (frame.window > f->world->behave.zero_window_at)
 		frame.window = (uint16_t)f->world->behave.zero_window_at;
-	f->in.edge = frame.window;
+	if (f->in.edge < frame.window)
+		f->in.edge = frame.window;
 	frames_put(&f->world->frames, &frame);
+}
+
+void flow_answer_again(struct flow *f)
+{
+	if (!f->open)
+		send_syn_ack(f);
 }
 
 void flow_open(struct flow *f, struct world *world, const struct lab_segment *syn)
@@ -243,7 +250,9 @@ void flow_input(struct flow *f, const struct lab_segment *seg, uint64_t now)
 		f->gone = true;
 		return;
 	}
-	if (is_silent(f))
+	if (seg->flags & TH_ACK && seg->ack == f->iss + 1)
+		f->open = true;
+	if (!f->open || is_silent(f))
 		return;
 	source_input(f, seg, now);
 	sink_input(f, seg, now);
@@ -254,7 +263,7 @@ uint64_t flow_tick(struct flow *f, uint64_t now)
 	uint64_t reached = f->service == LAB_PORT_SINK ? f->in.next : f->out.next;
 	uint64_t due, later;
 
-	if (f->gone || is_silent(f))
+	if (f->gone || !f->open || is_silent(f))
 		return UINT64_MAX;
 	if (reached >= f->world->behave.rst_at) {
 		flow_reset(f);

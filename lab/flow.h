@@ -54,6 +54,7 @@ struct flow {
 	bool v6;
 	bool gone; /* no packet will be answered any more: to be freed */
 	bool sack; /* the near side understands SACK */
+	bool open; /* it has our SYN: before that nothing else is sent */
 	uint8_t near_scale;
 	uint16_t mss;	   /* payload of the largest packet, either way: the pair has one MTU */
 	uint32_t irs, iss; /* initial sequence numbers: near side's, ours */
@@ -91,6 +92,8 @@ struct flow {
 
 /* Starts over with what the SYN says, and answers it. */
 void flow_open(struct flow *f, struct world *world, const struct lab_segment *syn);
+/* The SYN came again, as the answer took so long. */
+void flow_answer_again(struct flow *f);
 /* A packet of the near side that is not a SYN. */
 void flow_input(struct flow *f, const struct lab_segment *seg, uint64_t now);
 /* Everything that is due; the time at which the next thing is, UINT64_MAX for never. */

@@ -84,7 +84,9 @@ static void deliver(struct partner *p, const struct lab_segment *seg)
 {
 	struct flow *f = *slot(p, seg);
 
-	if ((seg->flags & (TH_SYN | TH_ACK | TH_RST)) == TH_SYN)
+	if ((seg->flags & (TH_SYN | TH_ACK | TH_RST)) == TH_SYN && f && f->irs == seg->seq)
+		flow_answer_again(f);
+	else if ((seg->flags & (TH_SYN | TH_ACK | TH_RST)) == TH_SYN)
 		open_flow(p, seg);
 	else if (f)
 		flow_input(f, seg, p->now);
@@ -150,6 +152,9 @@ static int on_segment(void *ctx, void *data, size_t size)
 	struct flow *f = *slot(p, seg);
 
 	(void)size;
+	/* What is in a packet is looked at before the packet is acknowledged. */
+	if (p->world.behave.verify && seg->len > 0)
+		(void)ring_buffer__consume(p->payloads);
 	if (f && seg->len > 0 && (p->world.behave.loss > 0 || p->world.behave.reorder > 0))
 		many_packets(p, f, seg);
 	else
@@ -269,11 +274,9 @@ int partner_open(struct partner *p, const struct behave *behave, char *why, size
 
 /* ---- the loop ------------------------------------------------------------------------- */
 
-/* What is in a packet is looked at before the packet is. */
+/* Whether there were any. */
 static bool take_segments(struct partner *p)
 {
-	if (p->world.behave.verify)
-		(void)ring_buffer__consume(p->payloads);
 	return ring_buffer__consume(p->ring) > 0;
 }
 

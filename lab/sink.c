@@ -52,6 +52,8 @@ static void advance(struct flow *f, uint64_t to, uint64_t now)
 	if (next > to || f->in.gap)
 		f->in.ack_now = true; /* a gap was filled: RFC 5681 wants that said at once */
 	f->in.gap = f->in.pieces.nr ? now : 0;
+	if (!f->in.gap)
+		f->in.dups = 0;
 	f->world->stats.received += next - f->in.next;
 	f->in.next = next;
 }

@@ -67,14 +67,20 @@ static void send_new(struct flow *f, uint64_t off, uint64_t len)
 		flow_send(f, TH_ACK, off, len);
 }
 
-/* Up to where a frame may reach that begins at `off`. */
+/*
+ * Up to where a frame may reach that begins at `off`; `off`: not now. Full frames end at multiples
+ * of their length, and one that the window cuts has to wait while something is on its way (RFC
+ * 9293, 3.8.6.2.1).
+ */
 static uint64_t limit(const struct flow *f, uint64_t off)
 {
 	const struct behave *b = &f->world->behave;
-	uint64_t end = least(least(b->length, b->silent_at), least(b->rst_at, f->out.edge));
+	uint64_t end = least(least(b->length, b->silent_at), b->rst_at);
 
-	/* Full frames end at multiples of their length, also after a window cut one. */
-	return least(end, (off / payload(f) + 1) * payload(f));
+	end = least(end, (off / payload(f) + 1) * payload(f));
+	if (end <= f->out.edge)
+		return end;
+	return f->out.una < off ? off : f->out.edge;
 }
 
 /* One frame, or two in the wrong order; how many bytes. */
@@ -178,7 +184,7 @@ uint64_t source_tick(struct flow *f, uint64_t now)
 {
 	bool waits;
 
-	if (f->service == LAB_PORT_SOURCE)
+	if (f->service == LAB_PORT_SOURCE && !f->out.fin)
 		send_stream(f, now);
 	send_fin(f, now);
 	waits = f->out.una < f->out.next || (f->out.fin && !f->out.fin_acked) ||
@@ -189,11 +195,11 @@ uint64_t source_tick(struct flow *f, uint64_t now)
 		reset_timer(f, now);
 	if (waits && now >= f->out.timer) {
 		f->out.recover = f->out.next;
-		f->out.wait = least(2 * f->out.wait, WAIT_CEIL);
+		f->out.wait = least(2 * f->out.wait, WAIT_CEIL + 2 * f->world->behave.rtt);
 		set_timer(f, now);
 		send_again(f);
 	}
-	if (f->service == LAB_PORT_SOURCE && limit(f, f->out.next) > f->out.next)
+	if (f->service == LAB_PORT_SOURCE && !f->out.fin && limit(f, f->out.next) > f->out.next)
 		return now; /* more can be sent at once */
 	return waits ? f->out.timer : UINT64_MAX;
 }

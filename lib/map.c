@@ -127,6 +127,8 @@ static void take_mapped(struct rx *rx, struct map_call *m)
 {
 	struct zcs_conn *c = rx->c;
 	size_t mapped = min_u64(m->z.length, m->len) & ~(size_t)(ZCSI_PAGE - 1);
+	/* So much would be mapped if it could be. */
+	size_t least = c->recv_way == ZCS_WAY_ZEROCOPY ? ZCSI_PAGE : policy_crossover();
 	size_t copied = 0;
 
 	if (m->copybuf_len && m->z.copybuf_len > 0)
@@ -143,7 +145,7 @@ static void take_mapped(struct rx *rx, struct map_call *m)
 	/* What it left behind will have to be copied as well. */
 	policy_rx_result(&c->policy_rx, true, mapped, copied + (mapped ? 0 : m->z.inq));
 	if (!mapped)
-		c->rx_reason = copied >= policy_crossover() ? ZCS_R_UNMAPPABLE : ZCS_R_SMALL;
+		c->rx_reason = copied + m->z.inq >= least ? ZCS_R_UNMAPPABLE : ZCS_R_SMALL;
 }
 
 /* How much to copy before mapping is tried again. */

@@ -157,6 +157,8 @@ static void behave_set__flags(void **state)
 	TRY(values);
 	assert_int_equal(behave_set(&b, "partial-ack", NULL), 0);
 	assert_true(b.partial_ack);
+	assert_int_equal(behave_set(&b, "partial-ack", "maybe"), -EINVAL);
+	assert_true(b.partial_ack); /* as it was */
 	assert_int_equal(behave_set(&b, "partial-ack", "no"), 0);
 	assert_false(b.partial_ack);
 }

@@ -88,6 +88,50 @@ static void open__small_windows(void **state)
 	assert_int_equal(b->sent[0].window, 0);
 }
 
+/* Nothing else is sent before it is acknowledged: who connects might not be connected yet. */
+static void open__nothing_before_it_is_open(void **state)
+{
+	struct bed *b = *state;
+
+	b->w.behave.length = 50;
+	open_with(b, LAB_PORT_SOURCE, false, syn_options, sizeof(syn_options));
+	tick_at(b, b->now + WAIT);
+	sends_nothing(b);
+	assert_true(b->due == UINT64_MAX);
+	acks(b, 0, 1);
+	tick(b);
+	assert_int_equal(b->nr, 2);
+	b->w.behave.rst_at = 0;
+	open_with(b, LAB_PORT_SINK, false, syn_options, sizeof(syn_options));
+	tick(b);
+	sends_nothing(b);
+	acks(b, 0, 1);
+	tick(b);
+	assert_int_equal(b->nr, 1);
+	assert_int_equal(b->sent[0].flags, TH_RST | TH_ACK);
+}
+
+/* The answer took so long that the SYN came again: it is the same connection. */
+static void open__syn_again(void **state)
+{
+	struct bed *b = *state;
+	uint32_t iss;
+
+	open_with(b, LAB_PORT_SINK, false, syn_options, sizeof(syn_options));
+	iss = b->f.iss;
+	b->nr = 0;
+	flow_answer_again(&b->f);
+	tick(b);
+	assert_int_equal(b->nr, 1);
+	assert_int_equal(b->sent[0].flags, TH_SYN | TH_ACK);
+	assert_int_equal(b->sent[0].seq, iss);
+	data(b, 0, 1000);
+	flow_answer_again(&b->f); /* it is open meanwhile */
+	tick_at(b, b->now + MS);
+	sends_one_ack(b, 1000);
+	assert_int_equal(b->w.stats.flows, 1);
+}
+
 /* Not the same for each connection, but the same again for the same seed. */
 static void open__initial_numbers(void **state)
 {
@@ -457,6 +501,10 @@ static void sink__gap_that_does_not_last(void **state)
 	sends_one_ack(b, 200);
 	tick_at(b, b->now + GAP);
 	sends_nothing(b);
+	data(b, 300, 100); /* this one lasts, and one packet came behind it */
+	tick(b);
+	tick_at(b, b->now + GAP);
+	sends_one_ack(b, 200);
 }
 
 static void sink__what_came_before(void **state)
@@ -554,6 +602,23 @@ static void sink__fin(void **state)
 	tick(b);
 	sends_nothing(b);
 	assert_true(b->f.gone);
+}
+
+/* A RST that does not stand behind what was sent is not believed (RFC 5961, 3.2). */
+static void sink__reset_behind_the_fin(void **state)
+{
+	struct bed *b = *state;
+
+	open_flow(b, LAB_PORT_SINK);
+	input(b, TH_ACK | TH_FIN, 0, 0, 0, 0xffff);
+	tick(b);
+	assert_int_equal(b->sent[1].flags, TH_FIN | TH_ACK);
+	b->nr = 0;
+	flow_reset(&b->f);
+	tick(b);
+	assert_int_equal(b->nr, 1);
+	assert_int_equal(b->sent[0].flags, TH_RST | TH_ACK);
+	assert_int_equal(offset(b, 0), 1);
 }
 
 /* A FIN that overtook its data counts when they are there. */
@@ -668,6 +733,8 @@ int main(void)
 		TEST(open__sack_only_to_who_asked),
 		TEST(open__odd_options),
 		TEST(open__small_windows),
+		TEST(open__nothing_before_it_is_open),
+		TEST(open__syn_again),
 		TEST(open__initial_numbers),
 		TEST(sink__acks_by_bytes),
 		TEST(sink__acks_by_time),
@@ -689,6 +756,7 @@ int main(void)
 		TEST(sink__numbers_wrap),
 		TEST(sink__beyond_four_gigabytes),
 		TEST(sink__fin),
+		TEST(sink__reset_behind_the_fin),
 		TEST(sink__fin_behind_a_gap),
 		TEST(flow__reset_by_the_near_side),
 		TEST(sink__resets_at),

@@ -103,6 +103,29 @@ static void source__after_a_short_window(void **state)
 	is_data(b, 2, 200, 100);
 }
 
+/* RFC 9293, 3.8.6.2.1: no small frames because of small steps of the window. */
+static void source__does_not_cut_while_it_may_wait(void **state)
+{
+	struct bed *b = *state;
+
+	open_flow(b, LAB_PORT_SOURCE);
+	acks(b, 0, 1);
+	tick(b);
+	assert_int_equal(b->nr, 10);
+	is_data(b, 9, 900, 100);
+	tick(b);
+	sends_nothing(b);
+	assert_int_equal(b->due, START + WAIT); /* and it does not spin meanwhile */
+	acks(b, 500, 1);
+	tick(b);
+	assert_int_equal(b->nr, 5);
+	is_data(b, 4, 1400, 100);
+	acks(b, 1500, 0); /* nothing is on its way: the rest of the window is better than nothing */
+	tick(b);
+	assert_int_equal(b->nr, 1);
+	is_data(b, 0, 1500, 24);
+}
+
 /* Frames are no longer than what the pair carries. */
 static void source__within_the_mtu(void **state)
 {
@@ -329,6 +352,30 @@ static void source__timeout_knows_the_way(void **state)
 	b->w.behave.rtt = 20 * MS;
 	send_ten(b, 0);
 	assert_int_equal(b->due, b->now + WAIT + 40 * MS);
+	b->w.behave.rtt = 10000 * MS;
+	acks(b, 100, 0);
+	tick(b);
+	for (int i = 0; i < 5; i++) {
+		tick_at(b, b->due);
+		assert_in_range(b->due - b->now, 20000 * MS, 30000 * MS); /* also the longest */
+	}
+}
+
+/* A length that changes when the end was told already. */
+static void source__nothing_behind_the_fin(void **state)
+{
+	struct bed *b = *state;
+
+	b->w.behave.length = 100;
+	open_flow(b, LAB_PORT_SOURCE);
+	acks(b, 0, 10);
+	tick(b);
+	assert_int_equal(b->nr, 2);
+	b->w.behave.length = 1000;
+	acks(b, 101, 10);
+	tick_at(b, b->now + WAIT);
+	sends_nothing(b);
+	assert_true(b->due == UINT64_MAX);
 }
 
 static void source__asks_for_the_window(void **state)
@@ -481,6 +528,7 @@ int main(void)
 		TEST(source__silent_at),
 		TEST(source__within_the_window),
 		TEST(source__after_a_short_window),
+		TEST(source__does_not_cut_while_it_may_wait),
 		TEST(source__within_the_mtu),
 		TEST(source__in_bursts),
 		TEST(source__ends),
@@ -492,6 +540,7 @@ int main(void)
 		TEST(source__what_is_no_repetition),
 		TEST(source__timeout),
 		TEST(source__timeout_knows_the_way),
+		TEST(source__nothing_behind_the_fin),
 		TEST(source__asks_for_the_window),
 		TEST(source__believes_no_nonsense),
 		TEST(fate__by_the_seed),
