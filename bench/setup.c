@@ -20,8 +20,6 @@
 #define AREA_MOST  (256ull << 20)
 #define AREA_HOT   (1ull << 20)
 
-#define IP6_TCP 60 /* bytes of headers */
-
 #define PEER_MS	     5000 /* to connect */
 #define PEER_TICK_MS 100
 
@@ -99,9 +97,6 @@ static int start_lab(struct run *run, const struct bench_opts *opts, char *why, 
 {
 	struct lab_opts lab = { .mtu = opts->mtu, .cpu = run->far_cpu, .behave = behave_default };
 
-	/* What does not fit is lost for good; and what is no page cannot be mapped. */
-	if (opts->mtu && lab.behave.payload > opts->mtu - IP6_TCP)
-		lab.behave.payload = opts->mtu - IP6_TCP;
 	return lab_start(&lab, &run->lab, why, len);
 }
 

@@ -34,7 +34,6 @@ struct control {
 
 /* Waits also for `ring` and for the end of `parent`. A negative errno. */
 int control_open(struct control *c, struct partner *p, int parent, int listener, int ring);
-/* NULL: for ever. */
 void control_wait(struct control *c, const struct timespec *timeout);
 
 #endif

@@ -125,6 +125,11 @@ uint16_t sink_window(struct flow *f, uint64_t acked);
 void source_input(struct flow *f, const struct lab_segment *seg, uint64_t now);
 uint64_t source_tick(struct flow *f, uint64_t now);
 
+static inline uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 /* Fills up with time; how many whole bytes may go. */
 uint64_t bucket_fill(struct bucket *b, uint64_t rate, uint64_t now);
 /* When so many bytes may go, or it has to be filled lest it loses some. */

@@ -295,6 +295,8 @@ int lab_tell(const char *line, char *answer, size_t len)
 
 void lab_stop(struct lab *lab)
 {
+	/* Not close alone: who was forked meanwhile, such as another lab, has a copy of it. */
+	shutdown(lab->link, SHUT_RDWR);
 	close(lab->link);
 	if (lab->near >= 0)
 		close(lab->near);

@@ -30,7 +30,7 @@ struct {
 
 __u32 verify;	   /* the partner wants to see what the sink is sent */
 __u32 asleep;	   /* the partner waits for the ring's descriptor, so it must be woken */
-__u64 overflow;	   /* segments for which the ring had no room: lost */
+__u64 overflow;	   /* records for which a ring had no room: a segment is lost then */
 __u64 udp_packets; /* dropped, as they are meant to be */
 __u64 udp_bytes;
 

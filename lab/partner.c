@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <time.h>
 
 #include "control.h"
@@ -16,9 +15,10 @@
 #include "partner.skel.h"
 #include "pattern.h"
 
-#define SPIN_NS	   200000  /* without traffic, before it sleeps */
-#define LOOK_NS	   1000000 /* how often the control port is looked at while there is traffic */
-#define LATE_FLOOR 100000  /* by how much a reordered packet is late, at the least */
+#define SPIN_NS	   200000   /* without traffic, before it sleeps */
+#define NAP_NS	   10000000 /* the longest sleep: see rest() */
+#define LOOK_NS	   1000000  /* how often the control port is looked at while there is traffic */
+#define LATE_FLOOR 100000   /* by how much a reordered packet is late, at the least */
 
 static uint64_t clock_ns(void)
 {
@@ -274,12 +274,6 @@ int partner_open(struct partner *p, const struct behave *behave, char *why, size
 
 /* ---- the loop ------------------------------------------------------------------------- */
 
-/* Whether there were any. */
-static bool take_segments(struct partner *p)
-{
-	return ring_buffer__consume(p->ring) > 0;
-}
-
 /* Everything there is to do; *due_out is when there will be more. Whether there was anything. */
 static bool work(struct partner *p, uint64_t *due_out)
 {
@@ -288,7 +282,7 @@ static bool work(struct partner *p, uint64_t *due_out)
 	uint64_t due;
 
 	p->now = clock_ns();
-	busy = take_segments(p);
+	busy = ring_buffer__consume(p->ring) > 0;
 	while (line_take(&p->line, p->now, &seg)) {
 		deliver(p, &seg);
 		busy = true;
@@ -310,20 +304,19 @@ static bool work(struct partner *p, uint64_t *due_out)
 	return busy;
 }
 
-/* Until `due`, a packet, or somebody at the control port. Whether there may be work. */
+/*
+ * Until `due`, a packet, or somebody at the control port. A packet whose record was begun before
+ * `asleep` was set, and finished after the ring was looked at, wakes nobody: so no sleep is long.
+ */
 static void rest(struct partner *p, struct control *control, uint64_t due)
 {
 	uint64_t ns = due > p->now ? due - p->now : 0;
-	struct timespec wait = { .tv_sec = (time_t)(ns / 1000000000),
-				 .tv_nsec = (long)(ns % 1000000000) };
+	struct timespec wait = { .tv_nsec = (long)(ns < NAP_NS ? ns : NAP_NS) };
 
 	__atomic_store_n(&p->bpf->bss->asleep, 1, __ATOMIC_SEQ_CST);
-	/* What came before that was seen wakes nobody. */
-	if (take_segments(p)) {
-		due = 0;
-		wait = (struct timespec){ 0 };
-	}
-	control_wait(control, due == UINT64_MAX ? NULL : &wait);
+	if (ring_buffer__consume(p->ring) > 0)
+		wait.tv_nsec = 0;
+	control_wait(control, &wait);
 	__atomic_store_n(&p->bpf->bss->asleep, 0, __ATOMIC_SEQ_CST);
 }
 

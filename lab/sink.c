@@ -14,11 +14,6 @@
 #define GAP_NS	 50000
 #define DUPS_MAX 16 /* repeated acknowledgements in one round */
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 static uint64_t most(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;

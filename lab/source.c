@@ -13,11 +13,6 @@
 #define WAIT_FLOOR 50000000   /* ns */
 #define WAIT_CEIL  1000000000
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* Where the stream ends, and whether it is there by then. */
 static uint64_t end_of_stream(const struct flow *f)
 {

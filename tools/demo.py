@@ -114,7 +114,8 @@ def lab_lines(command):
     rows, lacking = measure_lab(command)
     if lacking:
         return [], [f'  4, 5: the lab was not run: {lacking}']
-    shown = [('4 lab: lent, sink', rows['tx', 'zerocopy']), ('5 lab: mapped, source', rows['rx', 'zerocopy'])]
+    shown = [('4 lab: lent, sink', rows['tx', 'zerocopy']),
+             ('5 lab: mapped, source', rows['rx', 'zerocopy'])]
     notes = [f"  {name[0]}: {row['ratio']:.2f} of the CPU that copying takes there"
              for name, row in shown]
     return [[name] + lab_figures(row) for name, row in shown], notes

@@ -60,23 +60,6 @@ struct lab *far_lab(void)
 	return &lab;
 }
 
-static void time_is_up(int sig)
-{
-	static const char text[] = "a test hangs: it did not even come back to its loop\n";
-
-	(void)sig;
-	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
-		_exit(2);
-	_exit(1);
-}
-
-int far_setup(void **state)
-{
-	(void)state;
-	alarm(2 * NET_MS / 1000);
-	return 0;
-}
-
 int far_teardown(void **state)
 {
 	(void)state;
@@ -139,7 +122,7 @@ int far_main(const char *name, const struct CMUnitTest *tests, size_t nr)
 	r = try_a_lab();
 	if (r)
 		return r;
-	signal(SIGALRM, time_is_up);
+	net_watch_time();
 	return _cmocka_run_group_tests(name, tests, nr, NULL, NULL);
 }
 

@@ -19,16 +19,15 @@ int far_main(const char *name, const struct CMUnitTest *tests, size_t nr);
 #define FAR_MAIN(tests) far_main(__FILE__, tests, sizeof(tests) / sizeof(*(tests)))
 #define FAR_TEST(f)                                                                                \
 	{                                                                                          \
-#f, f, far_setup, far_teardown, NULL                                               \
+#f, f, net_setup, far_teardown, NULL                                               \
 	}
 #define FAR_TEST_ON(f, family)                                                                     \
 	{                                                                                          \
-#f " " #family, f, far_setup, far_teardown, &(enum net_family)                     \
+#f " " #family, f, net_setup, far_teardown, &(enum net_family)                     \
 		{                                                                                  \
 			family                                                                     \
 		}                                                                                  \
 	}
-int far_setup(void **state);
 int far_teardown(void **state); /* stops the lab */
 
 /*

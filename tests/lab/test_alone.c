@@ -313,6 +313,20 @@ static void start__says_what_failed(void **state)
 	net_in_child(without_an_mtu);
 }
 
+/* The second partner was forked with a copy of all that the first one's end hangs on. */
+static void stop__the_first_of_two(void **state)
+{
+	struct lab_opts opts = { .cpu = -1, .behave = behave_default };
+	struct lab one, two;
+	char why[400];
+
+	(void)state;
+	assert_int_equal(lab_start(&opts, &one, why, sizeof(why)), 0);
+	assert_int_equal(lab_start(&opts, &two, why, sizeof(why)), 0);
+	lab_stop(&one);
+	lab_stop(&two);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -323,6 +337,7 @@ int main(void)
 		FAR_TEST(two_side_by_side),
 		FAR_TEST(one_after_another),
 		FAR_TEST(stop__leaves_nothing),
+		FAR_TEST(stop__the_first_of_two),
 		FAR_TEST(killed__leaves_nothing),
 		FAR_TEST(start__without_rights),
 		FAR_TEST(start__says_what_failed),

@@ -55,6 +55,7 @@ int net_main(const char *name, const struct CMUnitTest *tests, size_t nr);
 			family, path                                                               \
 		}                                                                                  \
 	}
+void net_watch_time(void); /* a test that hangs ends the program */
 int net_setup(void **state);
 int net_teardown(void **state);
 

@@ -295,6 +295,11 @@ static void time_is_up(int sig)
 	_exit(1);
 }
 
+void net_watch_time(void)
+{
+	signal(SIGALRM, time_is_up);
+}
+
 int net_setup(void **state)
 {
 	(void)state;
@@ -342,6 +347,6 @@ int net_main(const char *name, const struct CMUnitTest *tests, size_t nr)
 		printf("skipped: no loopback: %s\n", strerror(errno));
 		return 77;
 	}
-	signal(SIGALRM, time_is_up);
+	net_watch_time();
 	return _cmocka_run_group_tests(name, tests, nr, NULL, NULL);
 }
