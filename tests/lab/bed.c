@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "bed.h"
 
+#include <linux/bpf.h> /* the states of TCP */
+#include <linux/tcp.h>
+
 const struct shape lend = { .len = 64 * KIB, .flags = ZCS_ZEROCOPY };
 
 void bed_make(struct bed *b, enum net_family family, uint16_t port,
@@ -8,6 +11,17 @@ void bed_make(struct bed *b, enum net_family family, uint16_t port,
 {
 	net_start(&b->net, NULL);
 	b->app = app_open(&b->net, far_connect(family, port), opts);
+}
+
+/* SIOCOUTQ counts a FIN that is not acknowledged as one byte: a sequence number, but no data. */
+static size_t unacked_data(int fd)
+{
+	uint8_t state = far_info(fd).tcpi_state; /* first: the FIN may be acknowledged any time */
+	bool fin =
+		state == BPF_TCP_FIN_WAIT1 || state == BPF_TCP_CLOSING || state == BPF_TCP_LAST_ACK;
+	size_t unacked = net_unacked(fd);
+
+	return fin && unacked ? unacked - 1 : unacked;
 }
 
 void none_too_early(const struct app *a)
@@ -18,7 +32,7 @@ void none_too_early(const struct app *a)
 	if (!a->conn || !released || a->how & ZCS_COPIED)
 		return;
 	app_stats(a, &st);
-	assert_true(released + net_unacked(a->fd) <= st.tx_bytes);
+	assert_true(released + unacked_data(a->fd) <= st.tx_bytes);
 }
 
 void bed_close(struct bed *b)

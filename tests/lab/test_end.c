@@ -255,6 +255,26 @@ static void shutdown__then_the_end_of_theirs(void **state)
 	bed_close(&b);
 }
 
+/* The end of the stream waits with the last message, and counts as one byte of it. */
+static void shutdown__behind_what_is_out(void **state)
+{
+	struct bed b;
+
+	FAR_START("silent-at 2M", "verify");
+	bed_make(&b, FAMILY(state), LAB_PORT_SINK, NULL);
+	lend_much(&b, 3);
+	assert_int_equal(zcs_conn_shutdown(b.app->conn), 0);
+	FAR_WATCH(&b.net, far_stat("received") == 2 * MIB);
+	LOOK_UNTIL(&b, b.app->released == 2);
+	net_idle(&b.net, 50);
+	none_too_early(b.app);
+	assert_int_equal(b.app->out, 1);
+	far_tell("silent-at never");
+	LOOK_UNTIL(&b, b.app->rx_eof);
+	assert_int_equal(b.app->out, 0);
+	bed_close(&b);
+}
+
 static void abort__with_loans_out(void **state)
 {
 	struct bed b;
@@ -378,6 +398,7 @@ int main(void)
 		EACH(close__window_stays_closed),
 		EACH(close__deadline_although_it_moves),
 		EACH(shutdown__then_the_end_of_theirs),
+		EACH(shutdown__behind_what_is_out),
 		EVERY(abort__with_loans_out),
 		EACH(abort__while_it_drains),
 		EVERY(reset__at_a_byte),
