@@ -10,6 +10,7 @@
 struct lib {
 	struct zcs_ctx *ctx;
 	uint64_t sent; /* bytes of messages that came back */
+	unsigned lent; /* messages since events were last taken */
 };
 
 /* r, or the end if it is an error; `call` made it. */

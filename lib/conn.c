@@ -322,6 +322,7 @@ ZCS_EXPORT int zcs_conn_ready(struct zcs_conn *c, uint32_t revents)
 	if (revents) {
 		/* The caller takes the events next: no need to wake it. */
 		c->ctx->working = true;
+		ctx_look_at_clock(c->ctx);
 		conn_work(c, revents);
 		c->ctx->working = false;
 		if (!list_is_empty(&c->ctx->ready))

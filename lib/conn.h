@@ -3,7 +3,7 @@
  * conn.h - a connection, and how its parts call each other
  *
  *	send:	 send.c zcs_conn_send -> tx.c tx_push -> sys -> ledger
- *	reap:	 ctx.c -> conn.c conn_work -> reap.c -> errq, ledger -> tx.c tx_release -> event
+ *	reap:	 ctx.c -> conn.c conn_work -> reap.c -> errq, ledger -> release.c -> event
  *	receive: rx.c zcs_conn_recv -> map.c -> window, sys
  *	end:	 close.c
  */
@@ -106,6 +106,12 @@ struct zcs_conn {
 	struct conn_stats stats;
 };
 
+/* The queue of a connection, made when it has none; NULL: no memory. */
+static inline struct txq *txq_get(struct zcs_conn *c)
+{
+	return c->q ? c->q : txq_make(c);
+}
+
 /* conn.c */
 void conn_schedule(struct zcs_conn *c);
 void conn_work(struct zcs_conn *c, uint32_t revents);
@@ -119,26 +125,65 @@ enum probe_route conn_route(struct zcs_conn *c);     /* as of at most a second a
 int conn_poll_on(struct zcs_conn *c);		     /* registers with the context's epoll */
 
 /* tx.c */
-#define TX_FLAG_CAP (512u << 10) /* bytes per flagged call: all of it is charged as locked */
+#define TX_FLAG_CAP (1u << 20)	 /* bytes per flagged call: all of it is charged as locked */
 #define TX_FLAG_MIN (16u << 10)	 /* the cap is not halved below this */
+#define TX_COPY_CAP (1u << 20)	 /* bytes per copying call: more would only find the socket full */
 int tx_push(struct zcs_conn *c); /* sends what it can; 0, or the error that breaks the connection */
 void tx_advance(struct zcs_conn *c, size_t n, bool lent); /* the kernel took n bytes */
+bool tx_is_empty(const struct zcs_conn *c);		  /* nothing queued, nothing lent */
+int tx_flush(struct zcs_conn *c);			  /* ends ZCS_MORE */
+/*
+ * One call for a message that is in no queue yet; what is taken is entered in it. 0: nothing, the
+ * queue will see why; an error breaks the connection, and the kernel tells it only once.
+ */
+ssize_t tx_now(struct zcs_conn *c, struct msg *m);
+
+/* Whether nothing unsent stands in front of a new message, and it may go to the kernel now. */
+static inline bool tx_is_clear(const struct zcs_conn *c)
+{
+	return !c->blocked && !c->connecting && (!c->q || c->q->cursor == c->q->tail);
+}
+
+/* release.c */
 void tx_release(struct zcs_conn *c, struct msg *m, enum zcs_event_type type);
+void tx_release_done(struct zcs_conn *c, struct msg *m); /* if nothing of it is out or unsent */
 void tx_settled(struct zcs_conn *c, uint64_t lo, uint64_t hi, bool copied);
 void tx_abandon(struct zcs_conn *c, int status); /* gives up what is not sent */
 void tx_condemn(struct zcs_conn *c);		 /* what is still out never comes back */
-bool tx_is_empty(const struct zcs_conn *c);	 /* nothing queued, nothing lent */
-int tx_flush(struct zcs_conn *c);		 /* ends ZCS_MORE */
 void tx_pop(struct zcs_conn *c);		 /* released messages leave the queue */
 
-/* send.c */
+/* msg.c */
 #define M_IOV(m) ((m)->iov ? (m)->iov : &(m)->one)
+int msg_record(struct zcs_conn *c, struct msg *m, const struct zcs_msg *in);
+bool msg_ref_pool(struct zcs_conn *c, const struct iovec *v); /* if it lies in the pool */
+
+/* 0, or -ENOMEM, which one iovec without a head never meets. */
+static inline int msg_build(struct zcs_conn *c, struct msg *m, const struct zcs_msg *in)
+{
+	if (in->nr_iov != 1 || in->head_len)
+		return msg_record(c, m, in);
+	m->nr_iov = 1;
+	m->one = in->iov[0];
+	m->pooled = c->ctx->pool.nr_slabs && msg_ref_pool(c, &m->one);
+	return 0;
+}
+
+/* What is unsent moves to memory of the library's own. 0, -ENOMEM: as before. */
+int msg_keep_copy(struct zcs_conn *c, struct msg *m);
 void msg_drop(struct zcs_conn *c, struct msg *m);    /* gives up its references */
 void msg_condemn(struct zcs_conn *c, struct msg *m); /* the kernel may read it for ever */
 
 /* reap.c */
+#define REAP_EVERY 32 /* flagged calls: unread notifications hold option memory */
 int reap(struct zcs_conn *c, unsigned max); /* reads the error queue; messages read */
-void reap_some(struct zcs_conn *c);	    /* now and then, while sending */
+void reap_some(struct zcs_conn *c);
+
+/* While sending: now and then. */
+static inline void reap_due(struct zcs_conn *c)
+{
+	if (GUARD(9) && c->unreaped >= REAP_EVERY)
+		reap_some(c);
+}
 
 /* adopt.c */
 int adopt_begin(struct zcs_conn *c);

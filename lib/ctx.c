@@ -28,6 +28,11 @@ uint64_t ctx_now(void)
 	return zcsi_sys->clock_ns(true);
 }
 
+void ctx_look_at_clock(struct zcs_ctx *ctx)
+{
+	ctx->now_ns = ctx_now();
+}
+
 int opts_copy(void *dst, size_t dst_size, const void *src)
 {
 	size_t size;
@@ -146,6 +151,7 @@ static int poll_kernel(struct zcs_ctx *ctx, int timeout_ms)
 	int n = zcsi_sys->epoll_wait(ctx->ep, evs, EPOLL_BATCH, timeout_ms);
 	bool timer = false;
 
+	ctx_look_at_clock(ctx);
 	for (int i = 0; i < n; i++) {
 		if (evs[i].data.ptr == &ctx->wake) {
 			take_wake(ctx);
@@ -374,6 +380,7 @@ ZCS_EXPORT int zcs_ctx_new(const struct zcs_ctx_opts *opts, struct zcs_ctx **ctx
 	pool_init(&ctx->pool, 64u << 20, 4u << 20, o.huge ? o.huge : ZCS_HUGE_AUTO);
 	policy_init(&ctx->policy, 16384);
 	apply_limits(ctx, &o);
+	ctx_look_at_clock(ctx);
 	r = open_descriptors(ctx);
 	if (r < 0) {
 		destroy(ctx);

@@ -40,6 +40,7 @@ struct zcs_ctx {
 	bool pool_event;
 	bool forfeited;	   /* zcs_ctx_abandon: spans that are out are nobody's */
 	uint64_t timer_ns; /* when the timer will fire, 0: not set */
+	uint64_t now_ns;   /* as of the last look at the clock; good enough for ages */
 
 	struct list conns;   /* all, also closed ones whose spans are still out */
 	struct list ready;   /* with something to do */
@@ -73,6 +74,8 @@ struct zcs_ctx {
 
 /* Monotonic time, to 4 ms: for ages, deadlines and the policy. */
 uint64_t ctx_now(void);
+/* Looks at the clock; ctx->now_ns is that time until it looks again: each turn of the loop does. */
+void ctx_look_at_clock(struct zcs_ctx *ctx);
 /* Something of the caller's making waits: make zcs_ctx_fd readable. */
 void ctx_wake(struct zcs_ctx *ctx);
 /* The window, opened when first needed; NULL: none to be had. data_fd: see window_open. */

@@ -10,7 +10,7 @@
 
 #define EVQ_MIN 64
 
-static int evq_grow(struct evq *q)
+int evq_grow(struct evq *q)
 {
 	uint32_t cap = q->cap ? q->cap * 2 : EVQ_MIN;
 	struct zcs_event *ring = malloc(cap * sizeof(*ring));
@@ -24,26 +24,6 @@ static int evq_grow(struct evq *q)
 	q->cap = cap;
 	q->head = 0;
 	return 0;
-}
-
-int evq_reserve(struct evq *q)
-{
-	if (q->nr + q->reserved == q->cap && evq_grow(q) < 0)
-		return -ENOMEM;
-	q->reserved++;
-	return 0;
-}
-
-void evq_unreserve(struct evq *q)
-{
-	q->reserved--;
-}
-
-void evq_push(struct evq *q, const struct zcs_event *ev)
-{
-	q->reserved--;
-	q->ring[(q->head + q->nr) & (q->cap - 1)] = *ev;
-	q->nr++;
 }
 
 void evq_fini(struct evq *q)

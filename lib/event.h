@@ -13,6 +13,8 @@
 #include "internal.h"
 #include "zcsock.h"
 
+#include <errno.h>
+
 struct evq {
 	struct zcs_event *ring;
 	uint32_t cap; /* power of two, or 0 */
@@ -21,10 +23,28 @@ struct evq {
 	uint32_t reserved;
 };
 
-int evq_reserve(struct evq *q); /* 0, -ENOMEM */
-void evq_unreserve(struct evq *q);
-/* Appends to a slot that was reserved. */
-void evq_push(struct evq *q, const struct zcs_event *ev);
+int evq_grow(struct evq *q); /* 0, -ENOMEM */
+
+static inline int evq_reserve(struct evq *q)
+{
+	if (q->nr + q->reserved == q->cap && evq_grow(q) < 0)
+		return -ENOMEM;
+	q->reserved++;
+	return 0;
+}
+
+static inline void evq_unreserve(struct evq *q)
+{
+	q->reserved--;
+}
+
+/* The next slot, which was reserved: to be filled. */
+static inline struct zcs_event *evq_push(struct evq *q)
+{
+	q->reserved--;
+	return &q->ring[(q->head + q->nr++) & (q->cap - 1)];
+}
+
 void evq_fini(struct evq *q);
 
 /* Bits of zcs_conn.events: 1 << enum zcs_event_type. */

@@ -41,7 +41,7 @@ static void notified(struct zcs_conn *c, const struct errq_note *note)
 		distrust(c);
 	if (!s.fresh)
 		return;
-	policy_notified(conn_path(c), s.fresh, note->copied, ctx_now());
+	policy_notified(conn_path(c), s.fresh, note->copied, c->ctx->now_ns);
 	if (note->copied)
 		c->tx_reason = conn_why_copied(c);
 	tx_settled(c, s.lo, s.hi, note->copied);
@@ -87,6 +87,7 @@ int reap(struct zcs_conn *c, unsigned max)
 	int n = 0;
 
 	c->unreaped = 0;
+	ctx_look_at_clock(ctx);
 	if (!c->tcp) /* others may take the flag for nothing, and hand out the stream */
 		return 0;
 	while (max--) {

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ARENA_CHUNK (64u << 10)
+#define CLOCK_EVERY 16 /* messages between two looks at the clock, where no age limit hangs on it */
 #define SEND_FLAGS  (ZCS_COPY | ZCS_ZEROCOPY | ZCS_GIVE | ZCS_MORE)
 
 /* ---- may it be accepted --------------------------------------------------------------------- */
@@ -89,88 +89,7 @@ static bool choose(struct zcs_conn *c, uint32_t flags, uint64_t len, uint64_t no
 	return false;
 }
 
-/* ---- the record of a message ---------------------------------------------------------------- */
-
-/* Behind the iovecs: the head, then one mark per iovec that holds a pool reference. */
-static unsigned char *msg_marks(const struct msg *m)
-{
-	return (unsigned char *)m->record + m->nr_iov * sizeof(struct iovec) + m->head_len;
-}
-
-static bool ref_pool(struct zcs_conn *c, const struct iovec *v)
-{
-	if (!v->iov_len || !pool_owns(&c->ctx->pool, v->iov_base, v->iov_len))
-		return false;
-	pool_ref(&c->ctx->pool, v->iov_base);
-	return true;
-}
-
-static int msg_build(struct zcs_conn *c, struct msg *m, const struct zcs_msg *in)
-{
-	uint32_t skip = in->head_len ? 1 : 0;
-	struct iovec *v;
-
-	m->nr_iov = in->nr_iov + skip;
-	m->head_len = in->head_len;
-	if (!skip && in->nr_iov == 1) {
-		m->one = in->iov[0];
-		m->pooled = ref_pool(c, &m->one);
-		return 0;
-	}
-	m->record = chunk_alloc(c->ctx, &c->ctx->arena, ARENA_CHUNK,
-				m->nr_iov * (sizeof(*v) + 1) + m->head_len);
-	if (!m->record)
-		return -ENOMEM;
-	m->iov = v = m->record;
-	if (skip) {
-		v[0].iov_base = &v[m->nr_iov];
-		v[0].iov_len = m->head_len;
-		memcpy(v[0].iov_base, in->head, m->head_len);
-		msg_marks(m)[0] = 0;
-	}
-	for (uint32_t i = skip; i < m->nr_iov; i++) {
-		v[i] = in->iov[i - skip];
-		msg_marks(m)[i] = ref_pool(c, &v[i]);
-	}
-	return 0;
-}
-
-typedef void pool_fn(struct pool *p, const void *addr);
-
-static void each_pooled(struct zcs_conn *c, struct msg *m, pool_fn *fn)
-{
-	if (!m->iov) {
-		if (m->pooled)
-			fn(&c->ctx->pool, m->one.iov_base);
-		return;
-	}
-	for (uint32_t i = 0; !m->own && i < m->nr_iov; i++) {
-		if (msg_marks(m)[i])
-			fn(&c->ctx->pool, m->iov[i].iov_base);
-	}
-}
-
-void msg_drop(struct zcs_conn *c, struct msg *m)
-{
-	if (m->kind == M_DATA)
-		each_pooled(c, m, pool_unref);
-	if (m->own)
-		free(m->record);
-	else if (m->record)
-		chunk_give(c->ctx, &c->ctx->arena, m->record);
-	m->record = NULL;
-	ctx_pool_back(c->ctx);
-}
-
-void msg_condemn(struct zcs_conn *c, struct msg *m)
-{
-	if (m->kind == M_SPAN)
-		chunk_condemn(c->ctx, &c->ctx->rx, m->one.iov_base);
-	else
-		each_pooled(c, m, pool_condemn);
-	if (m->record && !m->own)
-		chunk_condemn(c->ctx, &c->ctx->arena, m->record);
-}
+/* ---- memory that is given away -------------------------------------------------------------- */
 
 /* ZCS_GIVE: the caller's own references go, once for each buffer; the message's keep it alive. */
 static void give_away(struct zcs_conn *c, const struct zcs_msg *in)
@@ -211,44 +130,15 @@ static void enqueue(struct zcs_conn *c, struct msg *m, uint32_t flags)
 	/* With WRITABLE due nothing is held back: it could be what the event waits for. */
 	bool hold = flags & ZCS_MORE && !list_is_linked(&c->waiting);
 
-	m->lo = m->hi = c->ledger.next;
 	if (hold && !c->held)
 		q->hold = q->tail;
 	c->held = hold;
-	c->lent += m->charge;
-	c->ctx->lent += m->charge;
+	c->lent += msg_charge(m);
+	c->ctx->lent += msg_charge(m);
 	c->stats.tx_msgs++;
 	txq_commit(q);
 	if (c->loan_age_ms)
 		conn_set_timer(c);
-}
-
-/* The bytes that the socket did not take at once move to memory of the library's own. */
-static int keep_copy(struct zcs_conn *c, struct msg *m)
-{
-	size_t left = m->len - m->sent, n = 0;
-	char *own = malloc(left);
-
-	if (!own)
-		return -ENOMEM;
-	for (uint32_t i = m->iov_i; i < m->nr_iov; i++) {
-		const struct iovec *v = &M_IOV(m)[i];
-		size_t off = i == m->iov_i ? m->iov_off : 0;
-
-		memcpy(own + n, (char *)v->iov_base + off, v->iov_len - off);
-		n += v->iov_len - off;
-	}
-	msg_drop(c, m);
-	m->own = true;
-	m->pooled = false;
-	m->record = own;
-	m->iov = NULL;
-	m->one = (struct iovec){ own, left };
-	m->nr_iov = 1;
-	m->head_len = 0;
-	m->iov_i = 0;
-	m->iov_off = 0;
-	return 0;
 }
 
 /* The message at the tail, of which nothing was sent, was not accepted after all. */
@@ -278,29 +168,32 @@ static int push_new(struct zcs_conn *c, uint32_t i)
 }
 
 /*
- * Tries the kernel. What can be said at once about message i is said by the return value, as
- * zcs_conn_send documents; tx_release left it in ctx->sync_result.
+ * Tries the kernel, unless it gave an error already. What can be said at once about message i is
+ * said by the return value, as zcs_conn_send documents; tx_release left it in ctx->sync_result.
  */
-static int push_and_say(struct zcs_conn *c, uint32_t i, uint32_t flags)
+static int push_and_say(struct zcs_conn *c, uint32_t i, uint32_t flags, int error)
 {
 	struct zcs_ctx *ctx = c->ctx;
+	bool sync = txq_at(c->q, i)->sync;
 	struct msg *m;
 	int r;
 
 	ctx->sync_result = 0;
 	ctx->sync_done = false;
-	r = push_new(c, i);
+	r = error ? error : push_new(c, i);
 	if (r == -EFAULT && c->q->cursor == i && !txq_at(c->q, i)->sent)
 		return refuse_last(c, txq_at(c->q, i), r);
 	if (r < 0)
 		conn_fail(c, r);
 	if (ctx->sync_done)
 		return ctx->sync_result;
+	if (!sync) /* a part of it is lent: its event tells all */
+		return 0;
 	m = txq_at(c->q, i);
 	m->sync = false;
 	if (!(flags & ZCS_COPY))
 		return 0;
-	r = keep_copy(c, m);
+	r = msg_keep_copy(c, m);
 	if (r < 0 && !m->sent)
 		return refuse_last(c, m, r);
 	if (r < 0)
@@ -308,12 +201,37 @@ static int push_and_say(struct zcs_conn *c, uint32_t i, uint32_t flags)
 	return r < 0 ? r : 1;
 }
 
+/*
+ * The ordinary message has nothing in front of it and needs one call, so that it can go to the
+ * kernel before it has a place in the queue; when that copies it wholly it never needs one.
+ */
+static bool stands_alone(const struct zcs_conn *c, const struct zcs_msg *in, const struct msg *m)
+{
+	return !m->iov && !(in->flags & (ZCS_MORE | ZCS_GIVE)) && tx_is_clear(c) &&
+	       m->len <= (m->lend ? c->flag_cap : TX_COPY_CAP) && !c->adoption;
+}
+
+/* Into the queue with what the kernel took of it. */
+static int accept_taken(struct zcs_conn *c, struct msg *m, uint32_t flags, ssize_t taken)
+{
+	uint32_t i = c->q->tail;
+	bool lent = m->how & ZCS_LENT;
+
+	m->sync = !lent;
+	enqueue(c, m, flags);
+	if (m->sent == m->len) {
+		c->q->cursor++;
+		reap_due(c);
+		return 0;
+	}
+	return push_and_say(c, i, flags, taken < 0 ? (int)taken : 0);
+}
+
 static int accept_msg(struct zcs_conn *c, const struct zcs_msg *in, size_t len)
 {
-	uint64_t now = ctx_now();
 	struct txq *q = txq_get(c);
 	struct msg *m = q ? txq_next(q) : NULL;
-	uint32_t i;
+	ssize_t taken = 0;
 
 	if (!m || evq_reserve(&c->ctx->evq) < 0) {
 		txq_put(c);
@@ -322,48 +240,67 @@ static int accept_msg(struct zcs_conn *c, const struct zcs_msg *in, size_t len)
 	m->kind = M_DATA;
 	m->token = in->token;
 	m->len = len;
-	m->charge = len;
-	m->at_ns = now;
+	if (c->loan_age_ms || c->stats.tx_msgs % CLOCK_EVERY == 0)
+		ctx_look_at_clock(c->ctx);
+	m->at_ns = c->ctx->now_ns;
 	m->event = !(in->flags & (ZCS_GIVE | ZCS_COPY));
-	m->sync = true;
 	if (msg_build(c, m, in) < 0) {
 		evq_unreserve(&c->ctx->evq);
 		txq_put(c);
 		return -ENOMEM;
 	}
-	m->lend = choose(c, in->flags, len, now);
-	i = q->tail;
-	enqueue(c, m, in->flags);
-	return push_and_say(c, i, in->flags);
+	m->lend = choose(c, in->flags, len, m->at_ns);
+	m->lo = m->hi = c->ledger.next;
+	if (stands_alone(c, in, m))
+		taken = tx_now(c, m);
+	if (taken == (ssize_t)len && !m->lent) {
+		c->stats.tx_msgs++;
+		evq_unreserve(&c->ctx->evq);
+		msg_drop(c, m);
+		txq_put(c);
+		return 1;
+	}
+	return accept_taken(c, m, in->flags, taken);
 }
 
-ZCS_EXPORT int zcs_conn_send(struct zcs_conn *c, const struct zcs_msg *msg)
+static int send_msg(struct zcs_conn *c, const struct zcs_msg *in)
 {
-	struct zcs_msg in;
 	size_t len;
-	int r = opts_copy(&in, sizeof(in), msg);
+	int r = msg_check(in, &len);
 
-	if (!r)
-		r = msg_check(&in, &len);
-	if (!r && in.flags & ZCS_GIVE)
-		r = check_give(c, &in);
+	if (!r && in->flags & ZCS_GIVE)
+		r = check_give(c, in);
 	if (!r)
 		r = conn_refuses(c);
 	if (r)
 		return r;
 	if (!len) {
-		if (!(in.flags & ZCS_MORE))
+		if (!(in->flags & ZCS_MORE))
 			(void)tx_flush(c);
 		return 1;
 	}
 	if (!budget_fits(c, len))
 		return refuse_for_now(c, len);
-	r = accept_msg(c, &in, len);
-	if (r >= 0 && in.flags & ZCS_GIVE) {
-		give_away(c, &in);
+	r = accept_msg(c, in, len);
+	if (r >= 0 && in->flags & ZCS_GIVE) {
+		give_away(c, in);
 		r = 0;
 	}
 	return r;
+}
+
+ZCS_EXPORT int zcs_conn_send(struct zcs_conn *c, const struct zcs_msg *msg)
+{
+	struct zcs_msg in;
+
+	if (msg->size != sizeof(in)) { /* of another age: to be translated */
+		int r = opts_copy(&in, sizeof(in), msg);
+
+		if (r)
+			return r;
+		msg = &in;
+	}
+	return send_msg(c, msg);
 }
 
 ZCS_EXPORT int zcs_conn_send_file(struct zcs_conn *c, int file, uint64_t off, uint64_t len,
@@ -386,6 +323,7 @@ ZCS_EXPORT int zcs_conn_send_file(struct zcs_conn *c, int file, uint64_t off, ui
 	m->len = len;
 	m->at_ns = ctx_now();
 	m->event = true;
+	m->lo = m->hi = c->ledger.next;
 	m->file.fd = file;
 	m->file.off = off;
 	enqueue(c, m, 0);
@@ -416,12 +354,14 @@ ZCS_EXPORT int zcs_conn_send_span(struct zcs_conn *c, const struct zcs_span *spa
 	m->at_ns = ctx_now();
 	m->one = (struct iovec){ (void *)span->base, span->len };
 	m->nr_iov = 1;
-	m->span = *span;
+	m->mapped = span->flags & ZCS_SPAN_MAPPED;
+	memcpy(m->span_priv, span->priv, sizeof(m->span_priv));
+	m->lo = m->hi = c->ledger.next;
 	m->sync = true;
 	m->lend = choose(c, flags, span->len, m->at_ns);
 	i = c->q->tail;
 	enqueue(c, m, flags);
-	r = push_and_say(c, i, 0);
+	r = push_and_say(c, i, 0, 0);
 	return r < 0 ? r : 0;
 }
 

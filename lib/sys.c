@@ -78,6 +78,11 @@ static int kernel_shutdown(int fd, int how)
 
 static ssize_t kernel_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
+	const struct iovec *v = msg->msg_iov;
+
+	/* The same for one piece, but the kernel need not fetch two structures: 0.2 us. */
+	if (msg->msg_iovlen == 1 && !msg->msg_name && !msg->msg_control)
+		return CALL_AGAIN(send(fd, v->iov_base, v->iov_len, flags | MSG_NOSIGNAL));
 	return CALL_AGAIN(sendmsg(fd, msg, flags | MSG_NOSIGNAL));
 }
 

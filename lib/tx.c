@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * tx.c - the send side: what is accepted goes to the kernel, and comes back
+ * tx.c - the send side: what is accepted goes to the kernel
  *
  * Messages that stand behind one another and go the same way leave in one call. A flagged call
  * takes the next number of the ledger if, and only if, the kernel accepted something; every message
- * that has bytes in it keeps that number, and is free when all its bytes are sent and all its
- * numbers settled: a message whose last piece was copied still waits for the pieces before it.
+ * that has bytes in it keeps that number until it is settled: release.c.
  */
 #include "conn.h"
 #include "sys.h"
@@ -18,131 +17,10 @@
 #define MSG_ZEROCOPY 0x4000000
 #endif
 
-#define COPY_CAP   (1u << 20) /* bytes per copying call: more would only find the socket full */
 #define PUSH_BYTES (4u << 20) /* per turn: then other connections have theirs */
 #define CAP_GOOD   64	      /* flagged calls without trouble: ask for more locked memory again */
-#define REAP_EVERY 32	      /* flagged calls: unread notifications hold option memory */
 #define PAUSE_MIN  (10ull * 1000000)   /* ns without lending after ENOBUFS; doubles ... */
 #define PAUSE_MAX  (1000ull * 1000000) /* ... up to this */
-
-/* ---- back from the kernel ------------------------------------------------------------------- */
-
-static bool is_done(const struct zcs_conn *c, const struct msg *m)
-{
-	if (m->sent != m->len && !(m->how & ZCS_ABANDONED))
-		return false;
-	/*
-	 * A flagged call holds references to the pages: a mapped span is free once it was accepted.
-	 */
-	if (m->kind == M_SPAN && m->span.flags & ZCS_SPAN_MAPPED)
-		return true;
-	return ledger_is_settled(&c->ledger, m->lo, m->hi);
-}
-
-/*
- * A message that zcs_conn_send is still reporting on: say it by the return value if that is enough.
- */
-static bool say_at_once(struct zcs_conn *c, struct msg *m)
-{
-	struct zcs_ctx *ctx = c->ctx;
-
-	ctx->sync_done = true;
-	if (m->status && !m->sent) {
-		ctx->sync_result = m->status;
-		c->stats.tx_msgs--;
-		return true;
-	}
-	ctx->sync_result = m->event && (m->how & ZCS_LENT || m->status) ? 0 : 1;
-	return ctx->sync_result == 1;
-}
-
-static void report(struct zcs_conn *c, struct msg *m, enum zcs_event_type type)
-{
-	struct zcs_event ev = {
-		.type = type,
-		.how = m->how,
-		.status = m->status,
-		.token = m->token,
-		.bytes = m->sent,
-		.conn = c,
-		.user = c->user,
-	};
-	bool said = m->sync && say_at_once(c, m);
-
-	if (!m->event || said) {
-		evq_unreserve(&c->ctx->evq);
-		return;
-	}
-	evq_push(&c->ctx->evq, &ev);
-	c->nr_events++;
-	ctx_wake(c->ctx);
-}
-
-static void uncharge(struct zcs_conn *c, uint64_t charge)
-{
-	struct zcs_ctx *ctx = c->ctx;
-
-	c->lent -= charge;
-	ctx->lent -= charge;
-	if (!list_is_empty(&ctx->waiting))
-		ctx_lent_back(ctx);
-}
-
-void tx_release(struct zcs_conn *c, struct msg *m, enum zcs_event_type type)
-{
-	uint64_t charge = m->charge;
-
-	if (m->lent && !(m->how & ZCS_KERNEL_HINT) && type == ZCS_EV_RELEASED && m->kind == M_DATA)
-		c->stats.tx_bytes_uncopied += m->lent;
-	if (type == ZCS_EV_CONDEMNED) {
-		msg_condemn(c, m);
-		c->stats.condemned += m->len;
-		c->ctx->condemned += m->len;
-	}
-	/* A refused span stays the caller's. */
-	if (m->kind == M_SPAN && !(m->sync && m->status && !m->sent))
-		zcs_span_release(c->ctx, &m->span, 1);
-	report(c, m, type);
-	msg_drop(c, m);
-	m->kind = M_FREE;
-	m->charge = 0;
-	uncharge(c, charge);
-}
-
-void tx_pop(struct zcs_conn *c)
-{
-	struct txq *q = c->q;
-
-	if (!q)
-		return;
-	while (q->head != q->cursor && txq_at(q, q->head)->kind == M_FREE)
-		q->head++;
-	txq_put(c);
-}
-
-void tx_settled(struct zcs_conn *c, uint64_t lo, uint64_t hi, bool copied)
-{
-	struct txq *q = c->q;
-	uint32_t end;
-
-	if (!q)
-		return;
-	/* The message at the cursor may be partly sent; those behind it have no numbers. */
-	end = q->cursor == q->tail ? q->tail : q->cursor + 1;
-	for (uint32_t i = txq_find(q, lo); i != end; i++) {
-		struct msg *m = txq_at(q, i);
-
-		if (m->lo >= hi)
-			break;
-		if (m->kind == M_FREE || m->lo == m->hi)
-			continue;
-		if (copied)
-			m->how |= ZCS_KERNEL_HINT;
-		if (is_done(c, m))
-			tx_release(c, m, ZCS_EV_RELEASED);
-	}
-	tx_pop(c);
-}
 
 /* ---- into the kernel ------------------------------------------------------------------------ */
 
@@ -174,27 +52,39 @@ static size_t gather_msg(const struct msg *m, struct iovec *vec, size_t *nr, siz
 	return n;
 }
 
+/* What a sending call is given. */
+struct batch {
+	const struct iovec *vec;
+	size_t nr;
+	bool more; /* other messages follow at once */
+};
+
 /* The unsent bytes of the messages from the cursor on that go the same way, at most cap. */
-static void gather(struct zcs_conn *c, bool lend, size_t cap, size_t *nr, bool *more)
+static struct batch gather(struct zcs_conn *c, bool lend, size_t cap)
 {
 	struct txq *q = c->q;
 	uint32_t i = q->cursor, end = push_end(c);
+	struct batch b = { .vec = c->ctx->vec };
+	const struct msg *m = txq_at(q, i);
 	size_t n = 0;
 
-	*nr = 0;
+	/* The ordinary case: a message that stands alone. */
+	if (i + 1 == end && !m->sent && m->len <= cap && m->nr_iov <= IOV_MAX)
+		return (struct batch){ M_IOV(m), m->nr_iov, false };
 	for (; i != end; i++) {
-		const struct msg *m = txq_at(q, i);
 		size_t part;
 
+		m = txq_at(q, i);
 		if (m->kind == M_FILE || m->lend != lend)
 			break;
-		part = gather_msg(m, c->ctx->vec, nr, cap - n);
+		part = gather_msg(m, c->ctx->vec, &b.nr, cap - n);
 		n += part;
 		if (part != m->len - m->sent)
 			break;
 	}
 	/* Nothing promises that a file has a byte to send: what comes before it must not wait. */
-	*more = i != end && txq_at(q, i)->kind != M_FILE;
+	b.more = i != end && txq_at(q, i)->kind != M_FILE;
+	return b;
 }
 
 static void step_iov(struct msg *m, size_t n)
@@ -206,33 +96,37 @@ static void step_iov(struct msg *m, size_t n)
 	}
 }
 
-static void take_number(struct zcs_conn *c, struct msg *m, uint64_t number, size_t n)
+/* The kernel took n bytes of it, lent with the number that was taken last, or copied. */
+static inline void enter(struct zcs_conn *c, struct msg *m, size_t n, bool lent)
 {
-	if (m->lo == m->hi)
-		m->lo = number;
-	m->hi = number + 1;
-	m->lent += n;
-	m->how |= ZCS_LENT;
-	c->stats.tx_bytes_lent += n;
+	if (lent) {
+		if (m->lo == m->hi)
+			m->lo = c->ledger.next - 1;
+		m->hi = c->ledger.next;
+		m->lent += n;
+		m->how |= ZCS_LENT;
+		c->stats.tx_bytes_lent += n;
+	} else {
+		m->how |= ZCS_COPIED;
+	}
+	c->stats.tx_bytes += n;
+	m->sent += n;
+	if (m->sent != m->len)
+		step_iov(m, n);
 }
 
 void tx_advance(struct zcs_conn *c, size_t n, bool lent)
 {
 	struct txq *q = c->q;
-	uint64_t number = lent ? ledger_take(&c->ledger) : 0;
 
-	c->stats.tx_bytes += n;
+	if (lent)
+		ledger_take(&c->ledger);
 	while (n) {
 		struct msg *m = txq_at(q, q->cursor);
 		size_t part = min_u64(n, m->len - m->sent);
 
-		if (lent)
-			take_number(c, m, number, part);
-		else
-			m->how |= ZCS_COPIED;
-		m->sent += part;
+		enter(c, m, part, lent);
 		n -= part;
-		step_iov(m, part);
 		if (m->sent != m->len)
 			break;
 		/*
@@ -242,12 +136,13 @@ void tx_advance(struct zcs_conn *c, size_t n, bool lent)
 		if (m->lo == m->hi)
 			m->lo = m->hi = c->ledger.next;
 		q->cursor++;
-		if (is_done(c, m))
-			tx_release(c, m, ZCS_EV_RELEASED);
+		/* The number of this call is out: only a mapped span can be done with it. */
+		if (!lent || m->mapped)
+			tx_release_done(c, m);
 	}
 }
 
-static bool may_lend(struct zcs_conn *c)
+static bool may_lend_now(struct zcs_conn *c)
 {
 	if (c->no_lend) {
 		c->tx_reason = c->no_lend;
@@ -258,13 +153,23 @@ static bool may_lend(struct zcs_conn *c)
 			return false; /* tx_reason says which memory ran out */
 		c->pause_ns = 0;
 	}
+	return true;
+}
+
+static inline bool may_lend(struct zcs_conn *c)
+{
+	if ((c->no_lend || c->pause_ns) && !may_lend_now(c))
+		return false;
 	return ledger_reserve(&c->ledger) == 0;
 }
 
-static ssize_t call(struct zcs_conn *c, size_t nr, int flags)
+static inline ssize_t call(struct zcs_conn *c, const struct batch *b, int flags)
 {
-	struct msghdr mh = { .msg_iov = c->ctx->vec, .msg_iovlen = nr };
-	ssize_t r = zcsi_sys->sendmsg(c->fd, &mh, MSG_DONTWAIT | flags);
+	struct msghdr mh = { .msg_iov = (struct iovec *)b->vec, .msg_iovlen = b->nr };
+	ssize_t r;
+
+	flags |= MSG_DONTWAIT | (b->more ? MSG_MORE : 0);
+	r = zcsi_sys->sendmsg(c->fd, &mh, flags);
 
 	c->stats.tx_calls++;
 	/* A call that failed takes no number (guard 1). */
@@ -293,7 +198,7 @@ static void back_off(struct zcs_conn *c, bool optmem)
  * may give some back: read them and try once more. Otherwise, and in any case the second time,
  * copy: with nothing out no notification would ever come, so waiting for one would be for ever.
  */
-static ssize_t no_bufs(struct zcs_conn *c, size_t nr, int flags)
+static ssize_t no_bufs(struct zcs_conn *c, const struct batch *b)
 {
 	bool optmem = probe_optmem_is_full(c->fd);
 
@@ -302,7 +207,7 @@ static ssize_t no_bufs(struct zcs_conn *c, size_t nr, int flags)
 	else
 		c->stats.tx_enobufs_memlock++;
 	if (ledger_out(&c->ledger) && reap(c, UINT32_MAX) && !c->no_lend) {
-		ssize_t r = call(c, nr, flags);
+		ssize_t r = call(c, b, MSG_ZEROCOPY);
 
 		if (r != -ENOBUFS)
 			return r;
@@ -311,42 +216,60 @@ static ssize_t no_bufs(struct zcs_conn *c, size_t nr, int flags)
 	return -ENOBUFS;
 }
 
-/* One flagged call; -ENOBUFS or -EOPNOTSUPP: copy instead. */
-static ssize_t push_lent(struct zcs_conn *c)
+/* A flagged call that went well: ask for more at a time again. */
+static inline void lent_well(struct zcs_conn *c)
 {
-	bool more;
-	size_t nr;
-	int flags;
-	ssize_t r;
-
-	gather(c, true, c->flag_cap, &nr, &more);
-	flags = MSG_ZEROCOPY | (more ? MSG_MORE : 0);
-	r = call(c, nr, flags);
-	if (r == -ENOBUFS)
-		r = no_bufs(c, nr, flags);
-	if (r == -EOPNOTSUPP) /* kernel TLS was put on the socket since */
-		c->no_lend = ZCS_R_ULP;
-	if (r <= 0)
-		return r;
 	c->pauses = 0;
+	c->unreaped++;
 	if (c->flag_cap < TX_FLAG_CAP && ++c->cap_good >= CAP_GOOD) {
 		c->flag_cap *= 2;
 		c->cap_good = 0;
 	}
+}
+
+ssize_t tx_now(struct zcs_conn *c, struct msg *m)
+{
+	bool lend = m->lend && may_lend(c);
+	struct batch b = { .vec = &m->one, .nr = 1 };
+	ssize_t r = call(c, &b, lend ? MSG_ZEROCOPY : 0);
+
+	if (r == -EAGAIN)
+		c->blocked = true;
+	if (r == -EAGAIN || r == -ENOBUFS || r == -EOPNOTSUPP || r == -EFAULT)
+		return 0;
+	if (r <= 0)
+		return r;
+	if (lend) {
+		ledger_take(&c->ledger);
+		lent_well(c);
+	}
+	enter(c, m, (size_t)r, lend);
+	return r;
+}
+
+/* One flagged call; -ENOBUFS or -EOPNOTSUPP: copy instead. */
+static ssize_t push_lent(struct zcs_conn *c)
+{
+	struct batch b = gather(c, true, c->flag_cap);
+	ssize_t r = call(c, &b, MSG_ZEROCOPY);
+
+	if (r == -ENOBUFS)
+		r = no_bufs(c, &b);
+	if (r == -EOPNOTSUPP) /* kernel TLS was put on the socket since */
+		c->no_lend = ZCS_R_ULP;
+	if (r <= 0)
+		return r;
+	lent_well(c);
 	tx_advance(c, r, true);
-	if (GUARD(9) && ++c->unreaped >= REAP_EVERY)
-		reap_some(c);
+	reap_due(c);
 	return r;
 }
 
 static ssize_t push_copied(struct zcs_conn *c, bool lend)
 {
-	bool more;
-	size_t nr;
-	ssize_t r;
+	struct batch b = gather(c, lend, TX_COPY_CAP);
+	ssize_t r = call(c, &b, 0);
 
-	gather(c, lend, COPY_CAP, &nr, &more);
-	r = call(c, nr, more ? MSG_MORE : 0);
 	if (r > 0)
 		tx_advance(c, r, false);
 	return r;
@@ -417,50 +340,4 @@ int tx_flush(struct zcs_conn *c)
 	if (r < 0)
 		conn_fail(c, r);
 	return r;
-}
-
-/* ---- the end of the line -------------------------------------------------------------------- */
-
-void tx_abandon(struct zcs_conn *c, int status)
-{
-	struct txq *q = c->q;
-
-	if (!q)
-		return;
-	c->held = false;
-	for (uint32_t i = q->head; i != q->tail; i++) {
-		struct msg *m = txq_at(q, i);
-
-		if (m->kind == M_FREE)
-			continue;
-		m->status = m->status ? m->status : status;
-		if (m->sent != m->len) {
-			m->how |= ZCS_ABANDONED;
-			c->cut = true;
-		}
-		/* Behind the cursor numbers were never set; before it they are in order. */
-		if (m->lo == m->hi && i - q->head >= q->cursor - q->head)
-			m->lo = m->hi = c->ledger.next;
-		/* What is lent stays lent until the kernel says so, also now. */
-		if (is_done(c, m))
-			tx_release(c, m, ZCS_EV_RELEASED);
-	}
-	q->cursor = q->tail;
-	q->files = 0;
-	tx_pop(c);
-}
-
-void tx_condemn(struct zcs_conn *c)
-{
-	struct txq *q = c->q;
-
-	if (!q)
-		return;
-	for (uint32_t i = q->head; i != q->tail; i++) {
-		struct msg *m = txq_at(q, i);
-
-		if (m->kind != M_FREE)
-			tx_release(c, m, ZCS_EV_CONDEMNED);
-	}
-	tx_pop(c);
 }

@@ -17,7 +17,7 @@ static struct txq *txq_new(void)
 	if (!q)
 		return NULL;
 	q->cap = TXQ_MIN;
-	q->ring = malloc(q->cap * sizeof(*q->ring));
+	q->ring = aligned_alloc(_Alignof(struct msg), q->cap * sizeof(*q->ring));
 	if (!q->ring) {
 		free(q);
 		return NULL;
@@ -25,12 +25,10 @@ static struct txq *txq_new(void)
 	return q;
 }
 
-struct txq *txq_get(struct zcs_conn *c)
+struct txq *txq_make(struct zcs_conn *c)
 {
 	struct zcs_ctx *ctx = c->ctx;
 
-	if (c->q)
-		return c->q;
 	c->q = ctx->txq_cache;
 	if (c->q)
 		ctx->txq_cache = c->q->next_free;
@@ -73,10 +71,10 @@ void txq_free_cache(struct zcs_ctx *ctx)
 	}
 }
 
-static bool txq_grow(struct txq *q)
+bool txq_grow(struct txq *q)
 {
 	uint32_t cap = q->cap * 2;
-	struct msg *ring = malloc(cap * sizeof(*ring));
+	struct msg *ring = aligned_alloc(_Alignof(struct msg), cap * sizeof(*ring));
 
 	if (!ring)
 		return false;
@@ -86,22 +84,6 @@ static bool txq_grow(struct txq *q)
 	q->ring = ring;
 	q->cap = cap;
 	return true;
-}
-
-struct msg *txq_next(struct txq *q)
-{
-	struct msg *m;
-
-	if (q->tail - q->head == q->cap && !txq_grow(q))
-		return NULL;
-	m = txq_at(q, q->tail);
-	memset(m, 0, sizeof(*m));
-	return m;
-}
-
-void txq_commit(struct txq *q)
-{
-	q->tail++;
 }
 
 uint32_t txq_find(struct txq *q, uint64_t number)

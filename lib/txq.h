@@ -18,6 +18,8 @@
 #include "internal.h"
 #include "zcsock.h"
 
+#include <string.h>
+
 enum msg_kind {
 	M_FREE, /* released; its slot waits for those before it */
 	M_DATA,
@@ -30,33 +32,43 @@ struct msg {
 	uint64_t len;	 /* bytes in all, head included */
 	uint64_t sent;	 /* of them accepted by the kernel */
 	uint64_t lent;	 /* of those flagged */
-	uint64_t charge; /* against lent_max, until release */
 	uint64_t lo, hi; /* numbers of its flagged calls; lo == hi: none */
 	uint64_t at_ns;	 /* accepted */
-	uint8_t kind;	 /* enum msg_kind */
-	uint8_t how;	 /* ZCS_LENT ..., as it becomes known */
-	bool lend;	 /* the policy's choice */
-	bool event;	 /* ends in an event */
-	bool pooled;	 /* `one` lies in the pool and holds a reference */
-	bool own;	 /* record is malloc'ed: the copied bytes of a ZCS_COPY message */
-	bool sync;	 /* zcs_conn_send is on the stack: it reports what can be said at once */
-	int status;
-	uint32_t head_len; /* of nr_iov, the first is the head when there is one */
-	uint32_t nr_iov;
-	uint32_t iov_i; /* the next byte to send is at iov[iov_i] + iov_off */
-	size_t iov_off;
-	const struct iovec *iov; /* NULL: `one` */
-	struct iovec one;
-	void *record; /* iovecs, head and marks, in the arena; or `own`; NULL: none */
+	int32_t status;
+	uint8_t kind; /* enum msg_kind */
+	uint8_t how;  /* ZCS_LENT ..., as it becomes known */
+	bool lend;    /* the policy's choice */
+	bool event;   /* ends in an event */
+	bool pooled;  /* `one` lies in the pool and holds a reference */
+	bool own;     /* record is malloc'ed: the copied bytes of a ZCS_COPY message */
+	bool sync;    /* zcs_conn_send is on the stack: it reports what can be said at once */
+	bool mapped;  /* of a span: it is one */
 	union {
+		struct {
+			const struct iovec *iov; /* NULL: `one` */
+			struct iovec one;
+			uint32_t nr_iov;
+			uint32_t iov_i; /* the next byte to send is at iov[iov_i] + iov_off */
+			size_t iov_off;
+			union {
+				struct {
+					/* iovecs, head and marks, in the arena; or `own` */
+					void *record;
+					/* when there is one, the first iovec is the head */
+					uint32_t head_len;
+				};
+				uint64_t span_priv[2];
+			};
+		};
 		struct {
 			int fd;
 			uint64_t off;
 			uint64_t end; /* stream position behind its last byte, once sent */
 		} file;
-		struct zcs_span span;
 	};
-};
+} __attribute__((__aligned__(64)));
+
+_Static_assert(sizeof(struct msg) == 128, "two cache lines, and a shift instead of a product");
 
 struct txq {
 	struct txq *next_free; /* in the context's cache */
@@ -67,20 +79,43 @@ struct txq {
 	uint32_t files;		     /* sent and not acknowledged */
 };
 
-/* The queue of a connection, made when it has none; NULL: no memory. */
-struct txq *txq_get(struct zcs_conn *c);
+/* A queue for a connection that has none; NULL: no memory. */
+struct txq *txq_make(struct zcs_conn *c);
 /* Gives the queue back when nothing is in it. */
 void txq_put(struct zcs_conn *c);
-/*
- * An empty message at the tail, not yet part of the queue: txq_commit makes it so. NULL: no memory.
- */
-struct msg *txq_next(struct txq *q);
-void txq_commit(struct txq *q);
+bool txq_grow(struct txq *q); /* false: no memory */
 void txq_free_cache(struct zcs_ctx *ctx);
 
 static inline struct msg *txq_at(struct txq *q, uint32_t i)
 {
 	return &q->ring[i & (q->cap - 1)];
+}
+
+/*
+ * An empty message at the tail, not yet part of the queue: txq_commit makes it so. NULL: no memory.
+ */
+static inline struct msg *txq_next(struct txq *q)
+{
+	struct msg *m;
+
+	if (q->tail - q->head == q->cap && !txq_grow(q))
+		return NULL;
+	m = txq_at(q, q->tail);
+	/* A line at a time: as a whole it would become a slow "rep stos". */
+	memset(m, 0, sizeof(*m) / 2);
+	memset((char *)m + sizeof(*m) / 2, 0, sizeof(*m) / 2);
+	return m;
+}
+
+static inline void txq_commit(struct txq *q)
+{
+	q->tail++;
+}
+
+/* What it takes of lent_max until it is released: files and spans are no memory of the caller's. */
+static inline uint64_t msg_charge(const struct msg *m)
+{
+	return m->kind == M_DATA ? m->len : 0;
 }
 
 /* The first message at or behind the head with a number above `number`; may be the cursor's. */

@@ -7,7 +7,7 @@ need "$objects"
 
 # What lib may call outside sys.c, and of it pure code: nothing that enters the kernel but for memory.
 pure_libc='memcpy memmove memset memcmp malloc calloc realloc free snprintf __stack_chk_fail'
-plain_libc="$pure_libc vsnprintf memchr strlen strnlen strchr strcmp strncmp strstr
+plain_libc="$pure_libc aligned_alloc vsnprintf memchr strlen strnlen strchr strcmp strncmp strstr
 	strtol strtoul strtoull qsort inet_ntop strerror __ctype_b_loc"
 
 # ---- who includes what ------------------------------------------------------------------------

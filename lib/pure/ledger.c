@@ -52,7 +52,7 @@ void ledger_fini(struct ledger *l)
 	ledger_init(l, l->next);
 }
 
-static int grow(struct ledger *l)
+int ledger_grow(struct ledger *l)
 {
 	struct ledger old = *l;
 	uint64_t n;
@@ -71,16 +71,6 @@ static int grow(struct ledger *l)
 		*word(l, n) |= *word(&old, n) & word_mask(n, old.next);
 	free(old.bits);
 	return 0;
-}
-
-int ledger_reserve(struct ledger *l)
-{
-	return ledger_out(l) < l->nr_bits ? 0 : grow(l);
-}
-
-uint64_t ledger_take(struct ledger *l)
-{
-	return l->next++;
 }
 
 /* Sets the bits of [lo, hi); how many were not set before. */
@@ -165,12 +155,10 @@ struct ledger_settled ledger_settle(struct ledger *l, uint32_t lo, uint32_t hi)
 	return done;
 }
 
-bool ledger_is_settled(const struct ledger *l, uint64_t lo, uint64_t hi)
+bool ledger_look(const struct ledger *l, uint64_t lo, uint64_t hi)
 {
 	uint64_t n;
 
-	if (hi <= l->base || lo >= hi)
-		return true;
 	if (lo <= l->base || hi > l->next)
 		return false;
 	for (n = lo; n < hi; n = next_word(n)) {

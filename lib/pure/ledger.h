@@ -48,25 +48,41 @@ struct ledger_settled { /* lo == hi: nothing */
 void ledger_init(struct ledger *l, uint64_t first);
 /* Afterwards as ledger_init made it, with nothing out; may be repeated. */
 void ledger_fini(struct ledger *l);
-/*
- * Room for one more number, so that taking it cannot fail. 0, or -ENOMEM (also with 2^30 numbers
- * out): do not flag this call.
- */
-int ledger_reserve(struct ledger *l);
-/* The number of a flagged call that the kernel accepted; ledger_reserve came before. */
-uint64_t ledger_take(struct ledger *l);
+/* Of ledger_reserve, the part that needs memory. */
+int ledger_grow(struct ledger *l);
 /* A notification of [lo, hi] in the kernel's 32-bit numbers. */
 struct ledger_settled ledger_settle(struct ledger *l, uint32_t lo, uint32_t hi);
-/* Whether every number in [lo, hi) is settled; what was not taken yet is not. */
-bool ledger_is_settled(const struct ledger *l, uint64_t lo, uint64_t hi);
+/* Of ledger_is_settled, the part that looks at bits: lo < hi, base < hi. */
+bool ledger_look(const struct ledger *l, uint64_t lo, uint64_t hi);
 /* Nothing is out and the next call will take `first` (adoption). What was out is forgotten. */
 void ledger_rebase(struct ledger *l, uint64_t first);
 /* Gives memory back when nothing is out. */
 void ledger_trim(struct ledger *l);
 
+/* Whether every number in [lo, hi) is settled; what was not taken yet is not. */
+static inline bool ledger_is_settled(const struct ledger *l, uint64_t lo, uint64_t hi)
+{
+	return hi <= l->base || lo >= hi || ledger_look(l, lo, hi);
+}
+
 static inline uint64_t ledger_out(const struct ledger *l)
 {
 	return l->next - l->base;
+}
+
+/*
+ * Room for one more number, so that taking it cannot fail. 0, or -ENOMEM (also with 2^30 numbers
+ * out): do not flag this call.
+ */
+static inline int ledger_reserve(struct ledger *l)
+{
+	return ledger_out(l) < l->nr_bits ? 0 : ledger_grow(l);
+}
+
+/* The number of a flagged call that the kernel accepted; ledger_reserve came before. */
+static inline uint64_t ledger_take(struct ledger *l)
+{
+	return l->next++;
 }
 
 #endif
