@@ -63,6 +63,8 @@ enum zcs_reason {
 	ZCS_R_URGENT,	   /* urgent data came: received as recv(2) does from then on */
 	ZCS_R_BUDGET,	   /* too little of borrowed_max, or of max_bytes, is left to map */
 	ZCS_R_OTHER,
+	ZCS_R_COSTS,  /* measured: copying costs less at this size */
+	ZCS_R_SCARCE, /* after ENOBUFS: memory for lending is kept for larger messages */
 };
 
 /* Words for a reason; static, never NULL, also for numbers of a newer library. */
@@ -131,8 +133,9 @@ struct zcs_ctx_opts {
 	uint64_t borrowed_max; /* bytes in unreleased spans, whole pages; default 64 MiB */
 	uint64_t pool_max;     /* bytes of zcs_buf_alloc, mapped as needed; default 64 MiB */
 	uint64_t pool_retain;  /* bytes of it that stay mapped when free; default 4 MiB */
-	uint64_t zerocopy_min; /* bytes; shorter messages are copied; default 16384 */
-	uint32_t huge;	       /* enum zcs_huge; ignored in an update */
+	/* Bytes: shorter messages are copied, others lent. Default: what costs less, measured. */
+	uint64_t zerocopy_min;
+	uint32_t huge; /* enum zcs_huge; ignored in an update */
 	uint32_t reserved;
 };
 

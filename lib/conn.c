@@ -101,6 +101,7 @@ static void learn_socket(struct zcs_conn *c, const struct probe_socket *s)
 	c->tcp = s->tcp;
 	c->inet = s->family == AF_INET || s->family == AF_INET6;
 	c->peer = s->peer;
+	c->local = s->local;
 	c->connecting = s->state == TCP_SYN_SENT;
 	if (s->ulp)
 		c->no_lend = c->no_map = ZCS_R_ULP;
@@ -210,10 +211,22 @@ struct policy_path *conn_path(struct zcs_conn *c)
 	struct policy_path *path = &policy->paths[c->path];
 
 	if (path->key != c->peer) {
-		path = policy_path(policy, c->peer, ctx_now());
+		path = policy_path(policy, c->peer, c->ctx->now_ns);
 		c->path = (uint8_t)(path - policy->paths);
 	}
 	return path;
+}
+
+struct link *conn_link(struct zcs_conn *c)
+{
+	struct policy *policy = &c->ctx->policy;
+	struct link *link = &policy->links[c->link];
+
+	if (link->key != c->local) {
+		link = policy_link(policy, c->local, c->ctx->now_ns);
+		c->link = (uint8_t)(link - policy->links);
+	}
+	return link;
 }
 
 enum probe_route conn_route(struct zcs_conn *c)
@@ -258,7 +271,7 @@ static void connected(struct zcs_conn *c, uint32_t revents)
 	if (!(revents & EPOLLOUT))
 		return;
 	c->connecting = false;
-	c->peer = probe_peer(c->fd);
+	probe_ends(c->fd, &c->peer, &c->local);
 	c->route_ms = 0;
 	if (!c->closing)
 		event_raise(c, ZCS_EV_OPEN);

@@ -79,14 +79,15 @@ struct zcs_conn {
 	struct txq *q;		   /* NULL: nothing queued or lent */
 	struct adoption *adoption; /* NULL: the numbers are known */
 	struct ledger ledger;
-	uint64_t peer; /* key of its path */
+	uint32_t peer, local; /* keys of its path and its link: policy.h */
 	uint64_t lent, lent_max, writable_at;
 	uint64_t wanted;		/* bytes of the send that was refused last */
 	uint32_t loan_age_ms, drain_ms; /* 0: no limit; do not drain. UINT32_MAX: for ever */
 	uint64_t close_ns;		/* deadline of close, 0: none */
 	uint64_t wake_ns;		/* when the timer looks at it, 0: never */
 	uint64_t pause_ns;		/* ENOBUFS: lend nothing before this time */
-	uint8_t path;			/* index of its path, if that is still its */
+	uint8_t path;			/* index of its path, if that is still its ... */
+	uint8_t link;			/* ... and of its link */
 	uint32_t flag_cap;		/* bytes per flagged call */
 	uint16_t unreaped;		/* flagged calls since the queue was last read */
 	uint16_t pauses;		/* in a row */
@@ -120,6 +121,7 @@ void conn_timer(struct zcs_conn *c, uint64_t now_ns);
 void conn_set_timer(struct zcs_conn *c);
 void conn_free(struct zcs_conn *c);
 struct policy_path *conn_path(struct zcs_conn *c);
+struct link *conn_link(struct zcs_conn *c);
 enum zcs_reason conn_why_copied(struct zcs_conn *c); /* the kernel says that it copied */
 enum probe_route conn_route(struct zcs_conn *c);     /* as of at most a second ago */
 int conn_poll_on(struct zcs_conn *c);		     /* registers with the context's epoll */

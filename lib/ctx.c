@@ -378,7 +378,7 @@ ZCS_EXPORT int zcs_ctx_new(const struct zcs_ctx_opts *opts, struct zcs_ctx **ctx
 	ctx->lent_max = 256u << 20;
 	ctx->borrowed_max = 64u << 20;
 	pool_init(&ctx->pool, 64u << 20, 4u << 20, o.huge ? o.huge : ZCS_HUGE_AUTO);
-	policy_init(&ctx->policy, 16384);
+	policy_init(&ctx->policy);
 	apply_limits(ctx, &o);
 	ctx_look_at_clock(ctx);
 	r = open_descriptors(ctx);

@@ -346,24 +346,39 @@ static uint64_t hash(uint64_t h, const void *data, size_t len)
 	return h;
 }
 
-uint64_t probe_peer(int fd)
+static uint32_t hash_end(const struct sockaddr_storage *name)
 {
-	struct sockaddr_storage name;
-	const struct sockaddr_vm *vm = (const void *)&name;
+	const struct sockaddr_vm *vm = (const void *)name;
 	uint64_t h = 0xcbf29ce484222325ull;
 	struct address addr;
 
-	if (peer_name(fd, &name) < 0)
-		name.ss_family = AF_UNSPEC;
-	if (address_of(&name, &addr)) {
+	if (address_of(name, &addr)) {
 		h = hash(h, addr.bytes, addr.len);
 		h = hash(h, &addr.scope, sizeof(addr.scope));
 	} else {
-		h = hash(h, &name.ss_family, sizeof(name.ss_family));
+		h = hash(h, &name->ss_family, sizeof(name->ss_family));
 	}
-	if (name.ss_family == AF_VSOCK)
+	if (name->ss_family == AF_VSOCK)
 		h = hash(h, &vm->svm_cid, sizeof(vm->svm_cid));
-	return h ? h : 1;
+	h ^= h >> 32;
+	return (uint32_t)h ? (uint32_t)h : 1;
+}
+
+void probe_ends(int fd, uint32_t *peer_out, uint32_t *local_out)
+{
+	struct sockaddr_storage name;
+	socklen_t len = sizeof(name);
+
+	if (peer_name(fd, &name) < 0)
+		name.ss_family = AF_UNSPEC;
+	*peer_out = hash_end(&name);
+	memset(&name, 0, sizeof(name));
+	if (zcsi_sys->getsockname(fd, (struct sockaddr *)&name, &len) < 0)
+		name.ss_family = AF_UNSPEC;
+	*local_out = hash_end(&name);
+	/* One that stays on this host shares no costs with one that leaves from here. */
+	if (*local_out == *peer_out)
+		*local_out = ~*local_out ? ~*local_out : 1;
 }
 
 /* The error that a failed connect(2) left behind, or -ENOTCONN where there was none. */
@@ -418,7 +433,7 @@ int probe_socket(int fd, struct probe_socket *out)
 {
 	int type, listening, zerocopy, ret;
 
-	*out = (struct probe_socket){ .peer = 1 };
+	*out = (struct probe_socket){ .peer = 1, .local = 1 };
 	ret = int_option(fd, SOL_SOCKET, SO_TYPE, &type);
 	if (ret < 0)
 		return ret == -EBADF || ret == -ENOTSOCK ? ret : -EOPNOTSUPP;
@@ -441,7 +456,7 @@ int probe_socket(int fd, struct probe_socket *out)
 		return ret;
 	if (int_option(fd, SOL_SOCKET, SO_ZEROCOPY, &zerocopy) == 0)
 		out->zerocopy_on = zerocopy;
-	out->peer = probe_peer(fd);
+	probe_ends(fd, &out->peer, &out->local);
 	return 0;
 }
 

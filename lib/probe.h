@@ -36,7 +36,8 @@ struct probe_socket {
 	bool ulp;	  /* TCP_ULP is set (kernel TLS) */
 	bool zerocopy_on; /* SO_ZEROCOPY was already set */
 	bool has_sent;	  /* TCP: bytes were sent, or are queued, before */
-	uint64_t peer;	  /* hash of the peer's address without port, never 0 */
+	uint32_t peer;	  /* hash of the peer's address without port, never 0 */
+	uint32_t local;	  /* hash of our address, and whether the peer has the same; never 0 */
 };
 
 /*
@@ -46,10 +47,10 @@ struct probe_socket {
 int probe_socket(int fd, struct probe_socket *out);
 
 /*
- * The hash alone. TCP tells no peer before it is connected, so `peer` of a connecting socket is
+ * The hashes alone. TCP tells no peer before it is connected, so `peer` of a connecting socket is
  * that of all connecting sockets, and its route is unknown: ask again then.
  */
-uint64_t probe_peer(int fd);
+void probe_ends(int fd, uint32_t *peer_out, uint32_t *local_out);
 
 /*
  * ENOBUFS of a flagged send: whether option memory (net.core.optmem_max) is what ran out.

@@ -81,15 +81,11 @@ void reap_some(struct zcs_conn *c)
 	}
 }
 
-int reap(struct zcs_conn *c, unsigned max)
+static int read_queue(struct zcs_conn *c, unsigned max)
 {
 	struct zcs_ctx *ctx = c->ctx;
 	int n = 0;
 
-	c->unreaped = 0;
-	ctx_look_at_clock(ctx);
-	if (!c->tcp) /* others may take the flag for nothing, and hand out the stream */
-		return 0;
 	while (max--) {
 		struct iovec payload = { ctx->payload, sizeof(ctx->payload) };
 		struct msghdr mh = {
@@ -113,6 +109,33 @@ int reap(struct zcs_conn *c, unsigned max)
 		take(c, &mh, r);
 		n++;
 	}
+	return n;
+}
+
+/* Notifications are a part of what flagged calls cost. */
+static int read_measured(struct zcs_conn *c, unsigned max)
+{
+	uint64_t from = zcsi_sys->cpu_ns(), out = ledger_out(&c->ledger);
+	int n = read_queue(c, max);
+
+	out -= ledger_out(&c->ledger);
+	if (out)
+		link_later(conn_link(c), LINK_SEND, zcsi_sys->cpu_ns() - from, out);
+	return n;
+}
+
+int reap(struct zcs_conn *c, unsigned max)
+{
+	int n;
+
+	c->unreaped = 0;
+	ctx_look_at_clock(c->ctx);
+	if (!c->tcp) /* others may take the flag for nothing, and hand out the stream */
+		return 0;
+	if (ledger_out(&c->ledger) && link_wants_later(conn_link(c), LINK_SEND))
+		n = read_measured(c, max);
+	else
+		n = read_queue(c, max);
 	if (c->adoption)
 		adopt_settle(c);
 	return n;

@@ -68,25 +68,41 @@ static int refuse_for_now(struct zcs_conn *c, uint64_t len)
 
 /* ---- copy or lend --------------------------------------------------------------------------- */
 
-static bool choose(struct zcs_conn *c, uint32_t flags, uint64_t len, uint64_t now)
+static enum zcs_reason ask_policy(struct zcs_conn *c, struct msg *m)
 {
-	enum zcs_reason why = ZCS_R_PINNED;
-
-	if (c->no_lend) {
-		why = c->no_lend;
-	} else if (!(flags & ZCS_COPY)) {
-		if (flags & ZCS_ZEROCOPY || c->send_way == ZCS_WAY_ZEROCOPY)
-			return true;
-		if (c->send_way == ZCS_WAY_ADAPT) {
-			enum policy_why p = policy_send(&c->ctx->policy, conn_path(c), len, now);
-
-			if (p == POLICY_FLAG)
-				return true;
-			why = p == POLICY_SMALL ? ZCS_R_SMALL : conn_why_copied(c);
-		}
+	switch (policy_send(&c->ctx->policy, conn_path(c), conn_link(c), m->len, c->ctx->now_ns,
+			    &m->measure)) {
+	case POLICY_FLAG:
+		return ZCS_R_NONE;
+	case POLICY_SMALL:
+		return ZCS_R_SMALL;
+	case POLICY_COSTS:
+		return ZCS_R_COSTS;
+	case POLICY_SCARCE:
+		return ZCS_R_SCARCE;
+	case POLICY_KERNEL_COPIES:
+		break;
 	}
-	c->tx_reason = why;
-	return false;
+	return conn_why_copied(c);
+}
+
+static void choose(struct zcs_conn *c, struct msg *m, uint32_t flags)
+{
+	enum zcs_reason why;
+
+	if (c->no_lend)
+		why = c->no_lend;
+	else if (flags & ZCS_COPY)
+		why = ZCS_R_PINNED;
+	else if (flags & ZCS_ZEROCOPY || c->send_way == ZCS_WAY_ZEROCOPY)
+		why = ZCS_R_NONE;
+	else if (c->send_way == ZCS_WAY_COPY)
+		why = ZCS_R_PINNED;
+	else
+		why = ask_policy(c, m);
+	m->lend = why == ZCS_R_NONE;
+	if (!m->lend)
+		c->tx_reason = why;
 }
 
 /* ---- memory that is given away -------------------------------------------------------------- */
@@ -249,7 +265,7 @@ static int accept_msg(struct zcs_conn *c, const struct zcs_msg *in, size_t len)
 		txq_put(c);
 		return -ENOMEM;
 	}
-	m->lend = choose(c, in->flags, len, m->at_ns);
+	choose(c, m, in->flags);
 	m->lo = m->hi = c->ledger.next;
 	if (stands_alone(c, in, m))
 		taken = tx_now(c, m);
@@ -358,7 +374,7 @@ ZCS_EXPORT int zcs_conn_send_span(struct zcs_conn *c, const struct zcs_span *spa
 	memcpy(m->span_priv, span->priv, sizeof(m->span_priv));
 	m->lo = m->hi = c->ledger.next;
 	m->sync = true;
-	m->lend = choose(c, flags, span->len, m->at_ns);
+	choose(c, m, flags);
 	i = c->q->tail;
 	enqueue(c, m, flags);
 	r = push_and_say(c, i, 0, 0);

@@ -239,6 +239,14 @@ static uint64_t kernel_clock_ns(bool coarse)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+static uint64_t kernel_cpu_ns(void)
+{
+	struct timespec used;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+	return (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
+}
+
 /* ---- the machine ---------------------------------------------------------------------------- */
 
 static ssize_t kernel_read_file(const char *path, char *buf, size_t len)
@@ -326,6 +334,7 @@ const struct zcsi_sys zcsi_sys_kernel = {
 	.read = kernel_read,
 	.write = kernel_write,
 	.clock_ns = kernel_clock_ns,
+	.cpu_ns = kernel_cpu_ns,
 	.read_file = kernel_read_file,
 	.memlock_limit = kernel_memlock_limit,
 };

@@ -163,13 +163,26 @@ static inline bool may_lend(struct zcs_conn *c)
 	return ledger_reserve(&c->ledger) == 0;
 }
 
-static inline ssize_t call(struct zcs_conn *c, const struct batch *b, int flags)
+/* The same call with its cost for the policy: the first message of the batch stands for all. */
+static ssize_t measured(struct zcs_conn *c, struct msg *m, const struct msghdr *mh, int flags)
+{
+	uint64_t from = zcsi_sys->cpu_ns();
+	ssize_t r = zcsi_sys->sendmsg(c->fd, mh, flags);
+
+	if (r > 0)
+		link_cost(conn_link(c), LINK_SEND, m->len, flags & MSG_ZEROCOPY,
+			  zcsi_sys->cpu_ns() - from, (uint64_t)r);
+	m->measure = false;
+	return r;
+}
+
+static inline ssize_t call(struct zcs_conn *c, struct msg *m, const struct batch *b, int flags)
 {
 	struct msghdr mh = { .msg_iov = (struct iovec *)b->vec, .msg_iovlen = b->nr };
 	ssize_t r;
 
 	flags |= MSG_DONTWAIT | (b->more ? MSG_MORE : 0);
-	r = zcsi_sys->sendmsg(c->fd, &mh, flags);
+	r = m->measure ? measured(c, m, &mh, flags) : zcsi_sys->sendmsg(c->fd, &mh, flags);
 
 	c->stats.tx_calls++;
 	/* A call that failed takes no number (guard 1). */
@@ -198,7 +211,7 @@ static void back_off(struct zcs_conn *c, bool optmem)
  * may give some back: read them and try once more. Otherwise, and in any case the second time,
  * copy: with nothing out no notification would ever come, so waiting for one would be for ever.
  */
-static ssize_t no_bufs(struct zcs_conn *c, const struct batch *b)
+static ssize_t no_bufs(struct zcs_conn *c, struct msg *m, const struct batch *b)
 {
 	bool optmem = probe_optmem_is_full(c->fd);
 
@@ -206,8 +219,9 @@ static ssize_t no_bufs(struct zcs_conn *c, const struct batch *b)
 		c->stats.tx_enobufs_optmem++;
 	else
 		c->stats.tx_enobufs_memlock++;
+	policy_refused(conn_path(c), c->ctx->now_ns);
 	if (ledger_out(&c->ledger) && reap(c, UINT32_MAX) && !c->no_lend) {
-		ssize_t r = call(c, b, MSG_ZEROCOPY);
+		ssize_t r = call(c, m, b, MSG_ZEROCOPY);
 
 		if (r != -ENOBUFS)
 			return r;
@@ -231,7 +245,7 @@ ssize_t tx_now(struct zcs_conn *c, struct msg *m)
 {
 	bool lend = m->lend && may_lend(c);
 	struct batch b = { .vec = &m->one, .nr = 1 };
-	ssize_t r = call(c, &b, lend ? MSG_ZEROCOPY : 0);
+	ssize_t r = call(c, m, &b, lend ? MSG_ZEROCOPY : 0);
 
 	if (r == -EAGAIN)
 		c->blocked = true;
@@ -250,11 +264,12 @@ ssize_t tx_now(struct zcs_conn *c, struct msg *m)
 /* One flagged call; -ENOBUFS or -EOPNOTSUPP: copy instead. */
 static ssize_t push_lent(struct zcs_conn *c)
 {
+	struct msg *m = txq_at(c->q, c->q->cursor);
 	struct batch b = gather(c, true, c->flag_cap);
-	ssize_t r = call(c, &b, MSG_ZEROCOPY);
+	ssize_t r = call(c, m, &b, MSG_ZEROCOPY);
 
 	if (r == -ENOBUFS)
-		r = no_bufs(c, &b);
+		r = no_bufs(c, m, &b);
 	if (r == -EOPNOTSUPP) /* kernel TLS was put on the socket since */
 		c->no_lend = ZCS_R_ULP;
 	if (r <= 0)
@@ -268,7 +283,7 @@ static ssize_t push_lent(struct zcs_conn *c)
 static ssize_t push_copied(struct zcs_conn *c, bool lend)
 {
 	struct batch b = gather(c, lend, TX_COPY_CAP);
-	ssize_t r = call(c, &b, 0);
+	ssize_t r = call(c, txq_at(c->q, c->q->cursor), &b, 0);
 
 	if (r > 0)
 		tx_advance(c, r, false);

@@ -37,6 +37,7 @@ struct msg {
 	int32_t status;
 	uint8_t kind; /* enum msg_kind */
 	uint8_t how;  /* ZCS_LENT ..., as it becomes known */
+	bool measure; /* the policy wants to know what sending it costs */
 	bool lend;    /* the policy's choice */
 	bool event;   /* ends in an event */
 	bool pooled;  /* `one` lies in the pool and holds a reference */

@@ -36,10 +36,13 @@
 #define SKIP_MIN      64
 #define SKIP_MAX      4096
 
-void policy_init(struct policy *p, uint64_t zerocopy_min)
+/* ENOBUFS: from which length on what there is may still be used. */
+#define SCARCE_MIN (16u << 10)
+#define SCARCE_MAX (1u << 20)
+
+void policy_init(struct policy *p)
 {
 	memset(p, 0, sizeof(*p));
-	p->zerocopy_min = zerocopy_min;
 }
 
 struct policy_path *policy_path(struct policy *p, uint64_t key, uint64_t now_ns)
@@ -61,6 +64,26 @@ struct policy_path *policy_path(struct policy *p, uint64_t key, uint64_t now_ns)
 	}
 	*path = (struct policy_path){ .key = key, .used_ns = now_ns };
 	return path;
+}
+
+struct link *policy_link(struct policy *p, uint64_t key, uint64_t now_ns)
+{
+	struct link *link = &p->links[0];
+
+	if (key == 0)
+		key = UINT64_MAX;
+	for (size_t i = 0; i < POLICY_NR_LINKS; i++) {
+		struct link *each = &p->links[i];
+
+		if (each->key == key) {
+			each->used_ns = now_ns;
+			return each;
+		}
+		if (link->key && (!each->key || each->used_ns < link->used_ns))
+			link = each;
+	}
+	link_init(link, key, now_ns);
+	return link;
 }
 
 static void avoid(struct policy_path *path, uint64_t pause_ns, uint64_t now_ns)
@@ -89,20 +112,49 @@ static void probe(struct policy_path *path, uint64_t now_ns)
 	path->retry_ns = now_ns + path->pause_ns;
 }
 
-enum policy_why policy_send(const struct policy *p, struct policy_path *path, uint64_t len,
-			    uint64_t now_ns)
+/* Of a path that is not lent to: whether this message is a probe. */
+static bool is_probe(struct policy_path *path, uint64_t now_ns)
 {
-	path->used_ns = now_ns;
-	if (len < p->zerocopy_min)
-		return POLICY_SMALL;
-	if (path->mode == POLICY_LENDING)
-		return POLICY_FLAG;
 	if (now_ns >= path->retry_ns)
 		probe(path, now_ns);
 	if (path->mode == POLICY_AVOIDING || path->probes == 0)
-		return POLICY_KERNEL_COPIES;
+		return false;
 	path->probes--;
-	return POLICY_FLAG;
+	return true;
+}
+
+static bool is_scarce(struct policy_path *path, uint64_t len, uint64_t now_ns)
+{
+	if (now_ns - path->scarce_ns >= SECOND_NS) {
+		path->scarce = path->scarce > SCARCE_MIN ? path->scarce / 2 : 0;
+		path->scarce_ns = now_ns;
+	}
+	return len < path->scarce;
+}
+
+enum policy_why policy_send(const struct policy *p, struct policy_path *path, struct link *link,
+			    uint64_t len, uint64_t now_ns, bool *measure)
+{
+	path->used_ns = link->used_ns = now_ns;
+	if (len < (p->zerocopy_min ? p->zerocopy_min : LINK_LEAST))
+		return POLICY_SMALL;
+	if (path->mode != POLICY_LENDING)
+		return is_probe(path, now_ns) ? POLICY_FLAG : POLICY_KERNEL_COPIES;
+	if (path->scarce && is_scarce(path, len, now_ns))
+		return POLICY_SCARCE;
+	if (p->zerocopy_min)
+		return POLICY_FLAG;
+	if (link_choose(link, LINK_SEND, len, now_ns, measure))
+		return POLICY_FLAG;
+	return link_is_sure(link, LINK_SEND, len) ? POLICY_COSTS : POLICY_SMALL;
+}
+
+void policy_refused(struct policy_path *path, uint64_t now_ns)
+{
+	path->scarce = path->scarce ? path->scarce * 2 : SCARCE_MIN;
+	if (path->scarce > SCARCE_MAX)
+		path->scarce = SCARCE_MAX;
+	path->scarce_ns = now_ns;
 }
 
 static void notified_lending(struct policy_path *path, uint64_t now_ns)

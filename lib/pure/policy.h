@@ -2,28 +2,38 @@
 /*
  * policy.h - copy or not
  *
- * Send: a message shorter than the threshold is copied. Of longer ones, what notifications say
- * about their path decides: where the kernel copies nearly everything anyway, flagging only adds
- * cost, so the path is left for a while and then tried again with a few messages. Every decision
- * can be left again, in both directions, within seconds.
+ * Send: three things decide, message by message.
+ *
+ * 1. What notifications say about the peer. Where the kernel copies nearly everything anyway,
+ *    flagging only adds cost, so the peer is left for a while and then tried again:
  *
  *	LENDING		until notifications with COPIED are 90 % and 32 more than that; then
  *	AVOIDING	for a second, twice as long each time it follows a probe, at most 4 s; then
  *	PROBING		until 8 notifications are in: LENDING if fewer than half of them had COPIED,
  *			else AVOIDING
  *
- * To leave takes nine of ten and to return takes half, so a path that is copied now and then stays
- * where it is. A notification counts once, however many calls it covers: COPIED speaks for its
- * first part only, and a merged one is no more than one look at the path.
+ *    To leave takes nine of ten and to return takes half, so a peer that is copied now and then
+ *    stays where it is. A notification counts once, however many calls it covers: COPIED speaks for
+ *    its first part only, and a merged one is no more than one look at the path.
  *
- * Receive: mapping is tried on a connection that delivers large pieces; where nothing can be mapped
- * it is left alone for a growing number of reads.
+ * 2. What the two ways were measured to cost, in thread CPU time per byte, notifications included,
+ *    by size class on each link (choice.h). What has no measurements of its own goes with the
+ *    nearest class that has: where lending pays it pays for what is larger, too. A class far below
+ *    any size at which lending could pay is not tried.
  *
- * Paths are remembered per context, in a small table, so that a new connection to the same peer
- * starts with what the last one learned. Time is an argument; nothing here calls anybody.
+ * 3. Want of memory for lending (ENOBUFS): what there is goes to the larger messages, the bound
+ *    doubles with each refusal and is halved for each second without.
+ *
+ * Receive: whether mapping pays is learned in the same way, by size of reads on each link; where
+ * nothing can be mapped, a connection leaves it alone for a growing number of reads.
+ *
+ * Peers and links are remembered per context, in small tables, so that a new connection starts with
+ * what the last one learned. Time is an argument; nothing here calls anybody.
  */
 #ifndef ZCSI_POLICY_H
 #define ZCSI_POLICY_H
+
+#include "link.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,6 +43,8 @@ enum policy_why {
 	POLICY_FLAG, /* do not copy */
 	POLICY_SMALL,
 	POLICY_KERNEL_COPIES,
+	POLICY_COSTS,  /* measured: copying costs less */
+	POLICY_SCARCE, /* the memory for lending is needed for larger messages */
 };
 
 enum policy_mode {
@@ -52,18 +64,22 @@ struct policy_path {
 	 * lend one in ten; PROBING: since it began; AVOIDING: those that led there.
 	 */
 	uint32_t seen;
-	uint32_t copied; /* of them, with COPIED */
-	uint32_t probes; /* PROBING: messages still to flag */
+	uint32_t copied;    /* of them, with COPIED */
+	uint32_t probes;    /* PROBING: messages still to flag */
+	uint32_t scarce;    /* messages shorter than this leave scarce memory to others */
+	uint64_t scarce_ns; /* when that was last raised or lowered */
 };
 
 #define POLICY_NR_PATHS 64
+#define POLICY_NR_LINKS 8
 
 struct policy {
-	uint64_t zerocopy_min;
+	uint64_t zerocopy_min; /* the caller's threshold, in place of what is learned; 0: none */
 	struct policy_path paths[POLICY_NR_PATHS];
+	struct link links[POLICY_NR_LINKS];
 };
 
-void policy_init(struct policy *p, uint64_t zerocopy_min);
+void policy_init(struct policy *p);
 /*
  * The memory of a path; the least recently used one is forgotten when the table is full. The
  * pointer stays good as long as the policy, but may come to be another peer's: path->key tells, and
@@ -71,9 +87,16 @@ void policy_init(struct policy *p, uint64_t zerocopy_min);
  * share one path.
  */
 struct policy_path *policy_path(struct policy *p, uint64_t key, uint64_t now_ns);
-/* For one message: each POLICY_FLAG of a path that is probed uses up a probe. */
-enum policy_why policy_send(const struct policy *p, struct policy_path *path, uint64_t len,
-			    uint64_t now_ns);
+/* The memory of a link, in the same way. */
+struct link *policy_link(struct policy *p, uint64_t key, uint64_t now_ns);
+/*
+ * For one message: each POLICY_FLAG of a path that is probed uses up a probe. *measure is set when
+ * link_cost wants to know what sending it took.
+ */
+enum policy_why policy_send(const struct policy *p, struct policy_path *path, struct link *link,
+			    uint64_t len, uint64_t now_ns, bool *measure);
+/* The kernel had no memory to track a flagged call (ENOBUFS). */
+void policy_refused(struct policy_path *path, uint64_t now_ns);
 /* A notification of `nr` calls (0: ignored); `copied` is a hint for its first part. */
 void policy_notified(struct policy_path *path, uint64_t nr, bool copied, uint64_t now_ns);
 

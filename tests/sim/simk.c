@@ -264,6 +264,9 @@ void sim_begin(uint64_t seed)
 	sim = (struct sim_world){
 		.seed = seed,
 		.memlock = UINT64_MAX,
+		/* about 20 KiB cost the same either way */
+		.copy_price = { 1000, 100 },
+		.flag_price = { 2500, 20 },
 		.optmem_max = 128 << 10,
 		.max_calls = 300000,
 		.now = 1000 * SIM_S + sim_rnd(1000000),

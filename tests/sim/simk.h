@@ -67,10 +67,14 @@ extern struct sim_knobs sim_default;
 
 struct sim_world {
 	uint64_t seed;
-	uint64_t step_ns;    /* each system call takes up to this long; 0: time passes in waits */
-	uint64_t memlock;    /* bytes; UINT64_MAX: no limit */
-	uint32_t optmem_max; /* bytes per socket */
-	unsigned eintr_pct;  /* of epoll_wait: elsewhere the real table calls again by itself */
+	uint64_t step_ns;  /* each system call takes up to this long; 0: time passes in waits */
+	uint64_t memlock;  /* bytes; UINT64_MAX: no limit */
+	uint64_t cpu_ns;   /* CPU time that calls have taken: none but those below */
+	struct sim_price { /* of a sending call, and of the bytes that it takes */
+		uint32_t call_ns, kib_ns;
+	} copy_price, flag_price;
+	uint32_t optmem_max;	/* bytes per socket */
+	unsigned eintr_pct;	/* of epoll_wait: elsewhere the real table calls again by itself */
 	unsigned mmap_fail_pct; /* memory runs out */
 	uint64_t max_calls;	/* more: the library spins */
 	uint64_t now;		/* ns */

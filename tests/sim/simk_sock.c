@@ -326,6 +326,11 @@ static uint64_t sys_clock_ns(bool coarse)
 	return coarse ? sim.now - sim.now % (4 * SIM_MS) : sim.now;
 }
 
+static uint64_t sys_cpu_ns(void)
+{
+	return sim.cpu_ns;
+}
+
 static ssize_t sys_read_file(const char *path, char *buf, size_t len)
 {
 	sim_enter("read_file", -1);
@@ -365,6 +370,7 @@ const struct zcsi_sys sim_table = {
 	.read = sim_sys_read,
 	.write = sim_sys_write,
 	.clock_ns = sys_clock_ns,
+	.cpu_ns = sys_cpu_ns,
 	.read_file = sys_read_file,
 	.memlock_limit = sys_memlock_limit,
 };

@@ -15,15 +15,23 @@
 
 static struct policy policy;
 
+static enum policy_why send_of(struct policy_path *path, uint64_t len, uint64_t now_ns)
+{
+	bool measure = false;
+
+	return policy_send(&policy, path, policy_link(&policy, 1, now_ns), len, now_ns, &measure);
+}
+
 static struct policy_path *fresh_path(void)
 {
-	policy_init(&policy, MIN);
+	policy_init(&policy);
+	policy.zerocopy_min = MIN;
 	return policy_path(&policy, 1, 0);
 }
 
 static enum policy_why send_at(struct policy_path *path, uint64_t now_ns)
 {
-	return policy_send(&policy, path, LARGE, now_ns);
+	return send_of(path, LARGE, now_ns);
 }
 
 static void notify(struct policy_path *path, int times, bool copied, uint64_t now_ns)
@@ -93,11 +101,11 @@ static void policy_send__small_is_copied(void **state)
 	struct policy_path *path = fresh_path();
 
 	(void)state;
-	assert_int_equal(policy_send(&policy, path, MIN - 1, 0), POLICY_SMALL);
-	assert_int_equal(policy_send(&policy, path, MIN, 0), POLICY_FLAG);
+	assert_int_equal(send_of(path, MIN - 1, 0), POLICY_SMALL);
+	assert_int_equal(send_of(path, MIN, 0), POLICY_FLAG);
 	notify(path, 40, true, 0);
-	assert_int_equal(policy_send(&policy, path, MIN - 1, 0), POLICY_SMALL);
-	assert_int_equal(policy_send(&policy, path, MIN, 0), POLICY_KERNEL_COPIES);
+	assert_int_equal(send_of(path, MIN - 1, 0), POLICY_SMALL);
+	assert_int_equal(send_of(path, MIN, 0), POLICY_KERNEL_COPIES);
 }
 
 static void policy_send__small_uses_up_no_probe(void **state)
@@ -108,7 +116,7 @@ static void policy_send__small_uses_up_no_probe(void **state)
 	(void)state;
 	notify(path, 40, true, 0);
 	for (i = 0; i < 100; i++)
-		policy_send(&policy, path, MIN - 1, SECOND);
+		send_of(path, MIN - 1, SECOND);
 	assert_int_equal(flagged_at(path, SECOND), 8);
 }
 

@@ -374,6 +374,7 @@ static void socket__connected_tcp(void **state)
 	int listener = listen_on_loopback(AF_INET6, &addr);
 	struct sockaddr_in6 v4 = address(AF_INET, "127.0.0.1", ntohs(addr.sin6_port));
 	int tx = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	uint32_t peer, local;
 	int on = 1, rx;
 
 	(void)state;
@@ -387,7 +388,10 @@ static void socket__connected_tcp(void **state)
 	assert_int_equal(a.protocol, IPPROTO_TCP);
 	assert_int_equal(a.state, TCP_IS_ESTABLISHED);
 	assert_true(a.tcp && b.tcp && !a.ulp && a.zerocopy_on && !b.zerocopy_on);
-	assert_true(a.peer == b.peer && a.peer == probe_peer(tx));
+	probe_ends(tx, &peer, &local);
+	assert_true(a.peer == b.peer && a.peer == peer);
+	/* the same address at both ends: no link that leads anywhere else shares its costs */
+	assert_true(a.local == b.local && a.local == local && local != peer);
 	fake.ulp = "tls";
 	assert_int_equal(probe_socket(tx, &a), 0);
 	assert_true(a.ulp && !a.tcp);
@@ -440,23 +444,32 @@ static void socket__other_streams(void **state)
 	close(listener);
 }
 
+static uint32_t peer_of(int fd)
+{
+	uint32_t peer, local;
+
+	probe_ends(fd, &peer, &local);
+	assert_int_not_equal(local, 0);
+	return peer;
+}
+
 static void peer__hash_tells_hosts_apart(void **state)
 {
 	struct sockaddr_in6 a = address(AF_INET, "127.0.0.1", 9);
 	struct sockaddr_in6 b = address(AF_INET, "127.0.0.2", 9);
 	struct sockaddr_in6 c = address(AF_INET, "127.0.0.1", 10);
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	uint64_t none = probe_peer(fd), first;
+	uint64_t none = peer_of(fd), first;
 
 	(void)state;
 	assert_int_not_equal(none, 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-	first = probe_peer(fd);
+	first = peer_of(fd);
 	assert_int_not_equal(first, none);
 	assert_int_equal(connect(fd, (struct sockaddr *)&b, sizeof(b)), 0);
-	assert_int_not_equal(probe_peer(fd), first);
+	assert_int_not_equal(peer_of(fd), first);
 	assert_int_equal(connect(fd, (struct sockaddr *)&c, sizeof(c)), 0);
-	assert_int_equal(probe_peer(fd), first);
+	assert_int_equal(peer_of(fd), first);
 	close(fd);
 }
 

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+#include "link.h"
+
+/* What comes later is measured one time in two: it is many things' together. */
+#define LATER_EVERY  2
+#define LATER_MEMORY 8
+
+#define NEAR 2 /* classes at most so far away speak for one that is not sure */
+
+uint32_t link_class(uint64_t len)
+{
+	uint32_t class = (uint32_t)(63 - __builtin_clzll(len / LINK_LEAST));
+
+	return class < LINK_CLASSES ? class : LINK_CLASSES - 1;
+}
+
+static uint64_t least_of(uint32_t class)
+{
+	return (uint64_t)LINK_LEAST << class;
+}
+
+void link_init(struct link *l, uint64_t key, uint64_t now_ns)
+{
+	*l = (struct link){ .key = key, .used_ns = now_ns };
+	for (int side = 0; side < LINK_SIDES; side++) {
+		for (uint32_t i = 0; i < LINK_CLASSES; i++)
+			choice_init(&l->choices[side][i], least_of(i) >= LINK_GUESS);
+	}
+}
+
+/*
+ * What classes around one that is not sure by itself say: all together, the nearer the louder; then
+ * one for which zero copy pays and that is smaller, or does not and is larger; then the guess.
+ */
+static int inherited(const struct choice *choices, uint32_t class)
+{
+	double nr = 0, mean = 0, dev = 0;
+
+	for (uint32_t i = 0; i < LINK_CLASSES; i++) {
+		uint32_t apart = i < class ? class - i : i - class;
+		double weight = apart <= NEAR ? choices[i].nr / (1.0 + apart) : 0;
+
+		nr += weight;
+		mean += choices[i].mean * weight;
+		dev += choices[i].dev * weight;
+	}
+	if (nr > 0 && choice_says(mean / nr, dev / nr, nr))
+		return mean < 0;
+	for (uint32_t i = class; i-- > 0;) {
+		if (choice_is_sure(&choices[i]) && choices[i].way)
+			return 1;
+	}
+	for (uint32_t i = class + 1; i < LINK_CLASSES; i++) {
+		if (choice_is_sure(&choices[i]) && !choices[i].way)
+			return 0;
+	}
+	return least_of(class) >= LINK_GUESS;
+}
+
+bool link_choose(struct link *l, enum link_side side, uint64_t len, uint64_t now_ns, bool *measure)
+{
+	uint32_t class = link_class(len);
+	struct choice *c = &l->choices[side][class];
+
+	if (c->wait == 1 && !c->settled)
+		choice_lean(c, inherited(l->choices[side], class));
+	return choice_take(c, now_ns, measure);
+}
+
+bool link_is_sure(const struct link *l, enum link_side side, uint64_t len)
+{
+	return choice_is_sure(&l->choices[side][link_class(len)]);
+}
+
+void link_cost(struct link *l, enum link_side side, uint64_t len, bool zerocopy, uint64_t cpu_ns,
+	       uint64_t bytes)
+{
+	double cost = (double)cpu_ns;
+
+	if (zerocopy)
+		cost += side == LINK_SEND ? l->later[side] : l->later[side] * (double)bytes;
+	if (!choice_cost(&l->choices[side][link_class(len)], zerocopy, cost / (double)bytes))
+		return;
+	/* What has changed for one size may have changed for all. */
+	for (uint32_t i = 0; i < LINK_CLASSES; i++)
+		choice_doubt(&l->choices[side][i]);
+}
+
+bool link_wants_later(struct link *l, enum link_side side)
+{
+	if (l->later_in[side]) {
+		l->later_in[side]--;
+		return false;
+	}
+	l->later_in[side] = LATER_EVERY - 1;
+	return true;
+}
+
+void link_later(struct link *l, enum link_side side, uint64_t cpu_ns, uint64_t units)
+{
+	double each = (double)cpu_ns / (double)units;
+
+	l->later[side] += (each - l->later[side]) / (l->later[side] > 0 ? LATER_MEMORY : 1);
+}
+
+uint64_t link_crossover(const struct link *l, enum link_side side)
+{
+	const struct choice *choices = l->choices[side];
+
+	for (uint32_t i = 0; i < LINK_CLASSES; i++) {
+		if (choices[i].way)
+			return least_of(i);
+	}
+	return UINT64_MAX;
+}
