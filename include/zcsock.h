@@ -247,6 +247,10 @@ struct zcs_conn_opts {
  */
 ZCS_MUST int zcs_conn_open(struct zcs_ctx *ctx, int fd, const struct zcs_conn_opts *opts,
 			   struct zcs_conn **conn_out);
+/*
+ * Changes limits and ways. Whether the socket was asked for receive time stamps is looked up here
+ * and at zcs_conn_open: call it after you asked for them later.
+ */
 ZCS_MUST int zcs_conn_limits(struct zcs_conn *conn, const struct zcs_conn_opts *opts);
 /* For names and getsockopt only. */
 ZCS_MUST int zcs_conn_fd(const struct zcs_conn *conn);
@@ -410,6 +414,31 @@ struct zcs_stats {
 ZCS_MUST int zcs_conn_stats(const struct zcs_conn *conn, struct zcs_stats *out);
 /* Sums over all connections, also of closed ones. */
 ZCS_MUST int zcs_ctx_stats(const struct zcs_ctx *ctx, struct zcs_stats *out);
+/* What one size was measured to cost, and what follows from it. */
+struct zcs_learned {
+	uint64_t bytes;	  /* this size and up, to the next one in the list; 0: end of the list */
+	uint32_t copy_ns; /* thread CPU time per KiB by copying; 0: not measured */
+	uint32_t zerocopy_ns; /* the same by lending or mapping, with all that it brings */
+	uint32_t pairs;	      /* measurements of both, side by side; older ones fade */
+	uint32_t way;	      /* ZCS_WAY_COPY or ZCS_WAY_ZEROCOPY: what is taken */
+};
+
+#define ZCS_NR_LEARNED 16
+
+struct zcs_policy {
+	size_t size;
+	uint32_t kernel_copies; /* 1: notifications of this peer say so; looked at in seconds */
+	uint32_t reserved;
+	uint64_t scarce_below; /* after ENOBUFS: shorter messages are copied; 0: none */
+	struct zcs_learned send[ZCS_NR_LEARNED]; /* by message */
+	struct zcs_learned recv[ZCS_NR_LEARNED]; /* by bytes per receive */
+};
+
+/*
+ * What was learned on the link of this connection; connections of a context from the same local
+ * address share it. Set out->size; at most that many bytes are filled. No system call.
+ */
+ZCS_MUST int zcs_conn_policy(const struct zcs_conn *conn, struct zcs_policy *out);
 /* What happens on this connection and why, in words; as snprintf. May call the kernel. */
 ZCS_MUST int zcs_conn_explain(struct zcs_conn *conn, char *buf, size_t len);
 

@@ -25,6 +25,7 @@
 #define LOOK_CLOSE_NS (50ull * 1000000)
 #define ROUTE_AGE_MS  1000u /* routes change: look again */
 #define MS	      1000000ull
+#define OUT_IDLE      16 /* times that EPOLLOUT came and nobody waited: no more of it */
 
 /* ---- options -------------------------------------------------------------------------------- */
 
@@ -77,6 +78,7 @@ static void set_defaults(struct zcs_conn *c)
 	c->flag_cap = TX_FLAG_CAP;
 	c->lowat = 1;
 	c->rx_maybe = true;
+	c->rx_fresh = true;
 }
 
 /* ---- open ----------------------------------------------------------------------------------- */
@@ -102,6 +104,7 @@ static void learn_socket(struct zcs_conn *c, const struct probe_socket *s)
 	c->inet = s->family == AF_INET || s->family == AF_INET6;
 	c->peer = s->peer;
 	c->local = s->local;
+	c->stamped = s->stamped;
 	c->connecting = s->state == TCP_SYN_SENT;
 	if (s->ulp)
 		c->no_lend = c->no_map = ZCS_R_ULP;
@@ -113,16 +116,44 @@ static void learn_socket(struct zcs_conn *c, const struct probe_socket *s)
 		c->no_lend = ZCS_R_NO_SO_ZEROCOPY;
 }
 
-int conn_poll_on(struct zcs_conn *c)
+/*
+ * EPOLLOUT is asked for only where a send waits for it. A socket that is writable would show it
+ * beside everything else, also at wake-ups that end in nothing without it (below SO_RCVLOWAT).
+ */
+static int poll_ctl(struct zcs_conn *c, int op, bool out)
 {
 	struct epoll_event ev = {
-		.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET,
+		.events = EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLET | (out ? EPOLLOUT : 0),
 		.data.ptr = c,
 	};
-	int r = zcsi_sys->epoll_ctl(c->ctx->ep, EPOLL_CTL_ADD, c->fd, &ev);
+
+	c->out_on = out;
+	c->out_idle = 0;
+	return zcsi_sys->epoll_ctl(c->ctx->ep, op, c->fd, &ev);
+}
+
+int conn_poll_on(struct zcs_conn *c)
+{
+	int r = poll_ctl(c, EPOLL_CTL_ADD, c->blocked || c->connecting);
 
 	c->polled = r == 0;
 	return r;
+}
+
+void conn_block(struct zcs_conn *c)
+{
+	c->blocked = true;
+	c->out_idle = 0;
+	if (c->polled && !c->out_on)
+		poll_ctl(c, EPOLL_CTL_MOD, true);
+}
+
+static void unblock(struct zcs_conn *c)
+{
+	if (c->blocked)
+		c->blocked = false;
+	else if (c->out_on && c->polled && ++c->out_idle >= OUT_IDLE)
+		poll_ctl(c, EPOLL_CTL_MOD, false);
 }
 
 static struct zcs_conn *conn_new(struct zcs_ctx *ctx, int fd, const struct zcs_conn_opts *o,
@@ -185,6 +216,7 @@ ZCS_EXPORT int zcs_conn_limits(struct zcs_conn *c, const struct zcs_conn_opts *o
 	if (r)
 		return r;
 	apply(c, &o);
+	c->stamped = probe_stamps(c->fd);
 	conn_set_timer(c);
 	ctx_lent_back(c->ctx);
 	span_unstall(c->ctx);
@@ -318,7 +350,7 @@ void conn_work(struct zcs_conn *c, uint32_t revents)
 	if (c->closed)
 		return;
 	if (revents & EPOLLOUT)
-		c->blocked = false;
+		unblock(c);
 	rx_ready(c, revents);
 	conn_push(c);
 	file_acked(c);

@@ -70,10 +70,15 @@ struct zcs_conn {
 	bool rx_maybe : 1; /* a read may find something */
 	bool rx_told : 1;  /* READABLE was raised and the caller has not read to -EAGAIN */
 	bool rx_eof : 1;
-	bool rx_hup : 1;     /* the peer's FIN is known: a short read is not the end of it */
-	bool rx_oob : 1;     /* urgent data was announced and not fetched yet */
-	bool rx_aligned : 1; /* rx_pos is known: the last mapping started a page */
-	bool rx_urgent : 1;  /* there was urgent data: mapping could cross its mark */
+	bool rx_hup : 1;       /* the peer's FIN is known: a short read is not the end of it */
+	bool rx_oob : 1;       /* urgent data was announced and not fetched yet */
+	bool rx_aligned : 1;   /* rx_pos is known: the last mapping started a page */
+	bool rx_inq_known : 1; /* rx_inq is no less; else it is no more */
+	bool rx_fresh : 1;     /* the kernel said that it is worth reading, and nobody has since */
+	bool out_on : 1;       /* EPOLLOUT is registered */
+	bool stamped : 1;      /* the socket was asked for receive time stamps */
+	bool rx_urgent : 1;    /* there was urgent data: mapping could cross its mark */
+	uint32_t rx_inq;       /* bytes known to be queued */
 
 	/* Send side. */
 	struct txq *q;		   /* NULL: nothing queued or lent */
@@ -86,14 +91,16 @@ struct zcs_conn {
 	uint64_t close_ns;		/* deadline of close, 0: none */
 	uint64_t wake_ns;		/* when the timer looks at it, 0: never */
 	uint64_t pause_ns;		/* ENOBUFS: lend nothing before this time */
+	uint32_t flag_cap;		/* bytes per flagged call */
 	uint8_t path;			/* index of its path, if that is still its ... */
 	uint8_t link;			/* ... and of its link */
-	uint32_t flag_cap;		/* bytes per flagged call */
-	uint16_t unreaped;		/* flagged calls since the queue was last read */
-	uint16_t pauses;		/* in a row */
-	uint16_t cap_good; /* flagged calls since flag_cap was last halved or doubled */
+	uint8_t out_idle;		/* times that EPOLLOUT came and nobody waited for it */
+	uint8_t unreaped;		/* flagged calls since the queue was last read */
+	uint8_t pauses;			/* in a row */
+	uint8_t cap_good; /* flagged calls since flag_cap was last halved or doubled */
 
 	/* Receive side. */
+	struct policy_rx policy_rx;
 	uint64_t borrowed, borrowed_max;
 	uint64_t expect; /* bytes that the caller said are coming */
 	uint32_t nr_spans;
@@ -102,7 +109,6 @@ struct zcs_conn {
 	uint32_t lowat;	    /* SO_RCVLOWAT as set last */
 	uint32_t route_ms;  /* when the route was last looked at */
 	uint32_t rx_pos;    /* bytes since the stream last stood at the start of a page */
-	struct policy_rx policy_rx;
 
 	struct conn_stats stats;
 };
@@ -125,6 +131,7 @@ struct link *conn_link(struct zcs_conn *c);
 enum zcs_reason conn_why_copied(struct zcs_conn *c); /* the kernel says that it copied */
 enum probe_route conn_route(struct zcs_conn *c);     /* as of at most a second ago */
 int conn_poll_on(struct zcs_conn *c);		     /* registers with the context's epoll */
+void conn_block(struct zcs_conn *c);		     /* the socket is full: wait for EPOLLOUT */
 
 /* tx.c */
 #define TX_FLAG_CAP (1u << 20)	 /* bytes per flagged call: all of it is charged as locked */

@@ -3,6 +3,7 @@
  * explain.c - what happened, in numbers and in words
  */
 #include "conn.h"
+#include "explain.h"
 #include "sys.h"
 
 #include <errno.h>
@@ -68,16 +69,17 @@ static void add_now(const struct zcs_conn *c, struct zcs_stats *s)
 		s->oldest_loan_ms = age;
 }
 
-static int give_stats(struct zcs_stats *out, const struct zcs_stats *s)
+int give_struct(void *out, const void *ours, size_t ours_len)
 {
-	size_t size = out->size;
+	size_t size;
 
-	if (size < sizeof(out->size))
+	memcpy(&size, out, sizeof(size));
+	if (size < sizeof(size))
 		return -EINVAL;
-	memcpy(out, s, min_u64(size, sizeof(*s)));
-	if (size > sizeof(*s))
-		memset((char *)out + sizeof(*s), 0, size - sizeof(*s));
-	out->size = size;
+	memcpy(out, ours, min_u64(size, ours_len));
+	if (size > ours_len)
+		memset((char *)out + ours_len, 0, size - ours_len);
+	memcpy(out, &size, sizeof(size));
 	return 0;
 }
 
@@ -89,7 +91,7 @@ ZCS_EXPORT int zcs_conn_stats(const struct zcs_conn *c, struct zcs_stats *out)
 	add_now(c, &s);
 	s.condemned = c->stats.condemned;
 	s.pool_page = c->ctx->pool.page;
-	return give_stats(out, &s);
+	return give_struct(out, &s, sizeof(s));
 }
 
 ZCS_EXPORT int zcs_ctx_stats(const struct zcs_ctx *ctx, struct zcs_stats *out)
@@ -107,18 +109,12 @@ ZCS_EXPORT int zcs_ctx_stats(const struct zcs_ctx *ctx, struct zcs_stats *out)
 	s.condemned = ctx->condemned;
 	s.pool_bytes = ctx->pool.mapped;
 	s.pool_page = ctx->pool.page;
-	return give_stats(out, &s);
+	return give_struct(out, &s, sizeof(s));
 }
 
 /* ---- words ---------------------------------------------------------------------------------- */
 
-struct text {
-	char *buf;
-	size_t len;
-	size_t n;
-};
-
-__attribute__((__format__(__printf__, 2, 3))) static void say(struct text *t, const char *fmt, ...)
+void say(struct text *t, const char *fmt, ...)
 {
 	va_list ap;
 	int n;
@@ -136,7 +132,8 @@ static double percent(uint64_t part, uint64_t whole)
 	return whole ? 100.0 * part / whole : 0;
 }
 
-static void explain_send(struct text *t, const struct zcs_conn *c, const struct zcs_stats *s)
+static void explain_send(struct text *t, const struct zcs_conn *c, const struct zcs_stats *s,
+			 const struct zcs_policy *p)
 {
 	say(t,
 	    "send: %llu bytes in %llu calls, %.1f%% lent, %.1f%% never copied as far as the kernel said\n",
@@ -162,9 +159,18 @@ static void explain_send(struct text *t, const struct zcs_conn *c, const struct 
 	if (s->condemned)
 		say(t, "      %llu bytes condemned\n", (unsigned long long)s->condemned);
 	say(t, "      pool: %s\n", c->ctx->pool.backing);
+	if (p->kernel_copies)
+		say(t, "      learned: the kernel copies what is lent to this peer; "
+		       "looked at again in seconds\n");
+	if (p->scarce_below)
+		say(t,
+		    "      learned: memory for lending is kept for messages of %llu bytes and more\n",
+		    (unsigned long long)p->scarce_below);
+	explain_learned(t, p->send, "      ", "lent");
 }
 
-static void explain_receive(struct text *t, struct zcs_conn *c, const struct zcs_stats *s)
+static void explain_receive(struct text *t, struct zcs_conn *c, const struct zcs_stats *s,
+			    const struct zcs_policy *p)
 {
 	say(t, "receive: %llu bytes in %llu calls, %.1f%% mapped\n",
 	    (unsigned long long)s->rx_bytes, (unsigned long long)s->rx_calls,
@@ -178,19 +184,24 @@ static void explain_receive(struct text *t, struct zcs_conn *c, const struct zcs
 		    (unsigned long long)s->rx_map_refused);
 	if (s->borrowed)
 		say(t, "         %llu bytes borrowed now\n", (unsigned long long)s->borrowed);
+	explain_learned(t, p->recv, "         ", "mapped");
 }
 
 ZCS_EXPORT int zcs_conn_explain(struct zcs_conn *c, char *buf, size_t len)
 {
 	struct zcs_stats s = { .size = sizeof(s) };
+	struct zcs_policy p = { .size = sizeof(p) };
 	struct text t = { .buf = buf, .len = len };
 	int r = zcs_conn_stats(c, &s);
+
+	if (r == 0)
+		r = zcs_conn_policy(c, &p);
 
 	if (r < 0)
 		return r;
 	if (c->error)
 		say(&t, "broken: %s\n", strerror(-c->error));
-	explain_send(&t, c, &s);
-	explain_receive(&t, c, &s);
+	explain_send(&t, c, &s, &p);
+	explain_receive(&t, c, &s, &p);
 	return (int)t.n;
 }

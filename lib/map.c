@@ -15,7 +15,8 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 
-#define MAP_MAX (1u << 20) /* bytes of a call */
+#define MAP_MAX	      (2u << 20)  /* bytes of a call: a segment of the window */
+#define CROSSOVER_MAX (64u << 10) /* so much may be copied by a mapping call */
 
 /* A peer on this host could change what we have mapped (guard 12). */
 static bool trusted(struct zcs_conn *c)
@@ -25,8 +26,10 @@ static bool trusted(struct zcs_conn *c)
 	return c->trust == ZCS_TRUST_ROUTE && conn_route(c) == PROBE_ROUTE_CARD;
 }
 
-bool map_is_wanted(struct zcs_conn *c)
+/* Whether this connection may map at all comes first: the policy learns only where it has a say. */
+bool map_is_wanted(struct rx *rx)
 {
+	struct zcs_conn *c = rx->c;
 	enum zcs_reason why = ZCS_R_NONE;
 
 	if (c->no_map)
@@ -39,9 +42,23 @@ bool map_is_wanted(struct zcs_conn *c)
 		why = c->policy_rx.skip ? ZCS_R_UNMAPPABLE : ZCS_R_SMALL;
 	else if (!trusted(c))
 		why = ZCS_R_UNTRUSTED;
+	else if (c->recv_way == ZCS_WAY_ADAPT &&
+		 !link_choose(conn_link(c), LINK_RECV, rx->size, c->ctx->now_ns, &rx->measure))
+		why = ZCS_R_COSTS;
 	if (why)
 		c->rx_reason = why;
 	return !why;
+}
+
+/* Bytes queued at or below which a mapping call copies instead. */
+static uint32_t crossover(struct zcs_conn *c)
+{
+	uint64_t least;
+
+	if (c->recv_way == ZCS_WAY_ZEROCOPY)
+		return ZCSI_PAGE - 1;
+	least = link_crossover(conn_link(c), LINK_RECV);
+	return least < CROSSOVER_MAX ? policy_crossover(least) : policy_crossover(0);
 }
 
 /* What one mapping call is given: where to map, where to copy. */
@@ -85,9 +102,11 @@ static bool prepare(struct rx *rx, struct map_call *m)
 	}
 	if (rx->nr < 2 || m->w->optlen < WINDOW_OPT_COPYBUF)
 		return true;
+	/* With all of it there, the copy buffer would take what the next call can map. */
+	if (c->rx_inq >= m->len)
+		return true;
 	/* Mapped and copied bytes together must stay within what may be read. */
-	m->copybuf_len = c->recv_way == ZCS_WAY_ZEROCOPY ? ZCSI_PAGE - 1 : policy_crossover();
-	m->copybuf_len = min_u64(m->copybuf_len, min_u64(room / 2, to_page_end(c)));
+	m->copybuf_len = min_u64(crossover(c), min_u64(room / 2, to_page_end(c)));
 	if (m->len + m->copybuf_len > room)
 		m->len = (room - m->copybuf_len) & ~(uint64_t)(ZCSI_PAGE - 1);
 	m->copybuf = chunk_room(c->ctx, &c->ctx->rx, RX_CHUNK, m->copybuf_len, &copy_room);
@@ -128,7 +147,7 @@ static void take_mapped(struct rx *rx, struct map_call *m)
 	struct zcs_conn *c = rx->c;
 	size_t mapped = min_u64(m->z.length, m->len) & ~(size_t)(ZCSI_PAGE - 1);
 	/* So much would be mapped if it could be. */
-	size_t least = c->recv_way == ZCS_WAY_ZEROCOPY ? ZCSI_PAGE : policy_crossover();
+	size_t least = c->recv_way == ZCS_WAY_ZEROCOPY ? ZCSI_PAGE : crossover(c);
 	size_t copied = 0;
 
 	if (m->copybuf_len && m->z.copybuf_len > 0)
@@ -178,6 +197,8 @@ static void note_state(struct rx *rx, struct map_call *m)
 	/* inq counts a FIN as one: only 0 says that nothing is there. */
 	if (has_err && !m->z.inq && rx->got && !c->rx_hup && !c->error)
 		c->rx_maybe = false;
+	c->rx_inq = has_err ? m->z.inq : 0;
+	c->rx_inq_known = has_err;
 }
 
 int map_receive(struct rx *rx)
@@ -200,7 +221,7 @@ int map_receive(struct rx *rx)
 		 */
 		if (r != -EIO) {
 			c->stats.rx_map_refused++;
-			policy_rx_result(&c->policy_rx, true, 0, policy_crossover() + 1);
+			policy_rx_result(&c->policy_rx, true, 0, policy_crossover(0) + 1);
 		}
 		return 0;
 	}

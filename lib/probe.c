@@ -457,7 +457,20 @@ int probe_socket(int fd, struct probe_socket *out)
 	if (int_option(fd, SOL_SOCKET, SO_ZEROCOPY, &zerocopy) == 0)
 		out->zerocopy_on = zerocopy;
 	probe_ends(fd, &out->peer, &out->local);
+	out->stamped = probe_stamps(fd);
 	return 0;
+}
+
+bool probe_stamps(int fd)
+{
+	static const int options[] = { SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING };
+	int on;
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		if (int_option(fd, SOL_SOCKET, options[i], &on) == 0 && on)
+			return true;
+	}
+	return false;
 }
 
 /* ---- memory for options --------------------------------------------------------------------- */

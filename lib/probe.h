@@ -35,6 +35,7 @@ struct probe_socket {
 	bool tcp;	  /* plain TCP with nothing on top: may lend and map */
 	bool ulp;	  /* TCP_ULP is set (kernel TLS) */
 	bool zerocopy_on; /* SO_ZEROCOPY was already set */
+	bool stamped;	  /* receives come with time stamps (socket(7)) */
 	bool has_sent;	  /* TCP: bytes were sent, or are queued, before */
 	uint32_t peer;	  /* hash of the peer's address without port, never 0 */
 	uint32_t local;	  /* hash of our address, and whether the peer has the same; never 0 */
@@ -45,6 +46,9 @@ struct probe_socket {
  * error of a connect(2) that failed.
  */
 int probe_socket(int fd, struct probe_socket *out);
+
+/* Whether the socket was asked for receive time stamps (SO_TIMESTAMP and its kin, socket(7)). */
+bool probe_stamps(int fd);
 
 /*
  * The hashes alone. TCP tells no peer before it is connected, so `peer` of a connecting socket is

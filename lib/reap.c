@@ -120,7 +120,7 @@ static int read_measured(struct zcs_conn *c, unsigned max)
 
 	out -= ledger_out(&c->ledger);
 	if (out)
-		link_later(conn_link(c), LINK_SEND, zcsi_sys->cpu_ns() - from, out);
+		later_note(&conn_link(c)->notes, zcsi_sys->cpu_ns() - from, out);
 	return n;
 }
 
@@ -132,7 +132,7 @@ int reap(struct zcs_conn *c, unsigned max)
 	ctx_look_at_clock(c->ctx);
 	if (!c->tcp) /* others may take the flag for nothing, and hand out the stream */
 		return 0;
-	if (ledger_out(&c->ledger) && link_wants_later(conn_link(c), LINK_SEND))
+	if (ledger_out(&c->ledger) && later_is_due(&conn_link(c)->notes))
 		n = read_measured(c, max);
 	else
 		n = read_queue(c, max);

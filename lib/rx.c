@@ -7,12 +7,15 @@
 
 #include <errno.h>
 #include <linux/errqueue.h>
+#include <linux/sockios.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 #define RX_COPY_MIN 4096u /* a chunk with less room than this is replaced */
 #define LOWAT_MAX   (1u << 20)
+#define WORTH_PART  4 /* to wait costs more than to read this part of what is expected */
 
 /* ---- budgets, readiness --------------------------------------------------------------------- */
 
@@ -41,6 +44,10 @@ void rx_ready(struct zcs_conn *c, uint32_t revents)
 	if (!(revents & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP)))
 		return;
 	c->rx_maybe = true;
+	if (c->rx_inq < c->lowat)
+		c->rx_inq = c->lowat;
+	c->rx_inq_known = false;
+	c->rx_fresh = true;
 	if (c->rx_told || c->rx_eof || list_is_linked(&c->stalled))
 		return;
 	c->rx_told = true;
@@ -49,21 +56,24 @@ void rx_ready(struct zcs_conn *c, uint32_t revents)
 
 /* ---- SO_RCVLOWAT ---------------------------------------------------------------------------- */
 
+static uint64_t lowat_for(const struct zcs_conn *c)
+{
+	uint64_t want = min_u64(c->expect, min_u64(LOWAT_MAX, c->borrowed_max / 2));
+
+	return want && c->tcp ? want : 1;
+}
+
 /*
  * The caller is about to wait. The low-water mark must never be above what is still to come, or
  * poll would never tell (guard 11); setting it makes the kernel look again at once.
  */
-static void set_lowat(struct zcs_conn *c, uint64_t want)
+static void set_lowat(struct zcs_conn *c)
 {
-	int val;
+	uint64_t want = lowat_for(c);
+	int val = (int)want;
 
-	want = min_u64(want, LOWAT_MAX);
-	want = min_u64(want, c->borrowed_max / 2);
-	if (want < 1)
-		want = 1;
-	if (want == c->lowat || !c->tcp)
+	if (want == c->lowat)
 		return;
-	val = (int)want;
 	if (zcsi_sys->setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &val, sizeof(val)) == 0)
 		c->lowat = (uint32_t)want;
 }
@@ -72,7 +82,7 @@ static void rest(struct zcs_conn *c)
 {
 	c->rx_told = false;
 	if (GUARD(11))
-		set_lowat(c, c->expect);
+		set_lowat(c);
 }
 
 ZCS_EXPORT int zcs_conn_expect(struct zcs_conn *c, size_t bytes)
@@ -81,10 +91,8 @@ ZCS_EXPORT int zcs_conn_expect(struct zcs_conn *c, size_t bytes)
 		return c->error ? c->error : -EPIPE;
 	c->expect = bytes;
 	/* While something may be queued the mark stays: the caller reads first. */
-	if (!c->rx_told && !c->rx_maybe)
-		set_lowat(c, bytes);
-	if (!GUARD(11))
-		set_lowat(c, bytes);
+	if ((!c->rx_told && !c->rx_maybe) || !GUARD(11))
+		set_lowat(c);
 	return 0;
 }
 
@@ -143,13 +151,13 @@ static ssize_t receive(struct rx *rx, void *buf, size_t len, int flags)
 	struct msghdr mh = {
 		.msg_iov = &v,
 		.msg_iovlen = 1,
-		.msg_control = c->tcp ? c->ctx->control : NULL,
-		.msg_controllen = c->tcp ? sizeof(c->ctx->control) : 0,
+		.msg_control = c->stamped ? c->ctx->control : NULL,
+		.msg_controllen = c->stamped ? sizeof(c->ctx->control) : 0,
 	};
 	ssize_t r = zcsi_sys->recvmsg(c->fd, &mh, MSG_DONTWAIT | flags);
 
 	c->stats.rx_calls++;
-	rx->stamp_ns = r > 0 ? rx_find_stamp(c->ctx->control, mh.msg_controllen) : 0;
+	rx->stamp_ns = r > 0 && c->stamped ? rx_find_stamp(c->ctx->control, mh.msg_controllen) : 0;
 	return r;
 }
 
@@ -158,6 +166,7 @@ static int at_end(struct zcs_conn *c, ssize_t r)
 {
 	if (r == -EAGAIN) {
 		c->rx_maybe = false;
+		c->rx_inq = 0;
 		return c->error ? c->error : -EAGAIN;
 	}
 	if (r < 0 && r != -EFAULT)
@@ -170,6 +179,7 @@ static int at_end(struct zcs_conn *c, ssize_t r)
 /* A short read means that the queue is empty: the next arrival is a new edge. */
 static void note_short_read(struct zcs_conn *c, size_t asked, size_t got)
 {
+	c->rx_inq -= min_u64(c->rx_inq, got);
 	if (c->tcp && got < asked && !c->rx_hup && !c->rx_urgent && !c->error)
 		c->rx_maybe = false;
 }
@@ -224,15 +234,68 @@ static int rx_urgent(struct rx *rx)
 
 /* ---- zcs_conn_recv -------------------------------------------------------------------------- */
 
+/* One way for the whole of a call, so that what it cost can be told of that way. */
+static bool decide(struct rx *rx)
+{
+	struct zcs_conn *c = rx->c;
+
+	if (rx->way != RX_UNDECIDED)
+		return rx->way == RX_MAP && !c->rx_urgent;
+	/* A copying call brings no more than a chunk: larger ones are of one class with it. */
+	rx->size = min_u64(c->policy_rx.size, RX_CHUNK);
+	rx->way = map_is_wanted(rx) ? RX_MAP : RX_COPY;
+	if (rx->measure) {
+		rx->from_cpu_ns = zcsi_sys->cpu_ns();
+		rx->from_bytes = c->stats.rx_bytes;
+		rx->from_mapped = c->stats.rx_bytes_mapped;
+	}
+	return rx->way == RX_MAP;
+}
+
+static void tell_cost(const struct rx *rx)
+{
+	const struct zcs_conn *c = rx->c;
+	uint64_t bytes = c->stats.rx_bytes - rx->from_bytes;
+	uint64_t mapped = c->stats.rx_bytes_mapped - rx->from_mapped;
+	double cost = (double)(zcsi_sys->cpu_ns() - rx->from_cpu_ns);
+
+	/* Pages will have to be unmapped. */
+	cost += c->ctx->window.unmap.each_ns * (double)mapped;
+	if (bytes)
+		link_cost(conn_link(rx->c), LINK_RECV, rx->size, rx->way == RX_MAP, cost, bytes);
+}
+
 static int step(struct rx *rx)
 {
 	struct zcs_conn *c = rx->c;
 
+	c->rx_fresh = false;
 	if (c->rx_oob && rx_urgent(rx) > 0)
 		return 1;
-	if (!c->rx_skip && map_is_wanted(c) && map_receive(rx))
+	if (!c->rx_skip && decide(rx) && map_receive(rx))
 		return 1;
 	return rx_copy(rx);
+}
+
+/*
+ * The caller said what is coming, and less of it is there: wait for more. Only if that is certain,
+ * for what is there already wakes nobody again; and not against the kernel, which wakes us below
+ * the mark when it has no room for more.
+ */
+static bool is_worth_it(struct zcs_conn *c)
+{
+	uint64_t want = min_u64(lowat_for(c) / WORTH_PART, RX_CHUNK);
+	int queued;
+
+	if (want <= 1 || c->rx_fresh || c->rx_inq >= want || c->rx_hup || c->rx_urgent || c->error)
+		return true;
+	if (!c->rx_inq_known) {
+		if (zcsi_sys->ioctl(c->fd, SIOCINQ, &queued) < 0)
+			return true;
+		c->rx_inq = (uint32_t)queued;
+		c->rx_inq_known = true;
+	}
+	return c->rx_inq >= want;
 }
 
 static int can_read(struct zcs_conn *c)
@@ -241,11 +304,12 @@ static int can_read(struct zcs_conn *c)
 		return 0;
 	if (!c->rx_maybe)
 		return c->error ? c->error : -EAGAIN;
-	if (rx_budget_room(c))
-		return 1;
-	if (!list_is_linked(&c->stalled))
-		list_add_tail(&c->ctx->stalled, &c->stalled);
-	return -EAGAIN;
+	if (!rx_budget_room(c)) {
+		if (!list_is_linked(&c->stalled))
+			list_add_tail(&c->ctx->stalled, &c->stalled);
+		return -EAGAIN;
+	}
+	return 1;
 }
 
 ZCS_EXPORT int zcs_conn_recv(struct zcs_conn *c, struct zcs_span *spans, size_t nr,
@@ -268,11 +332,15 @@ ZCS_EXPORT int zcs_conn_recv(struct zcs_conn *c, struct zcs_span *spans, size_t 
 	/* No more than one chunk by copy: the caller should see it while it is in the cache. */
 	while (rx.nr && rx.max && rx.copied < RX_CHUNK) {
 		r = can_read(c);
+		if (r == 1 && !rx.got && !is_worth_it(c))
+			r = -EAGAIN;
 		if (r == 1)
 			r = step(&rx);
 		if (r <= 0)
 			break;
 	}
+	if (rx.measure)
+		tell_cost(&rx);
 	if (rx.got)
 		return (int)rx.got;
 	if (r == -EAGAIN)

@@ -18,13 +18,18 @@ struct rx {
 	size_t got;	  /* spans filled */
 	size_t copied;	  /* bytes of them, by copying reads */
 	int64_t stamp_ns; /* of the last call */
+	enum rx_way { RX_UNDECIDED, RX_COPY, RX_MAP } way;
+	uint64_t size; /* that the decision was about */
+	bool measure;  /* the policy wants to know what it costs, from here on: */
+	uint64_t from_cpu_ns, from_bytes, from_mapped;
 };
 
 void rx_add_span(struct rx *rx, char *base, size_t len, uint32_t flags);
 /* The time stamp among control messages, software or hardware, whichever the socket asked for. */
 int64_t rx_find_stamp(const void *control, size_t len);
 
-bool map_is_wanted(struct zcs_conn *c); /* if not, c->rx_reason says why */
-int map_receive(struct rx *rx);		/* 1: spans were added. 0: copy instead, now */
+/* If not, c->rx_reason says why. */
+bool map_is_wanted(struct rx *rx);
+int map_receive(struct rx *rx); /* 1: spans were added. 0: copy instead, now */
 
 #endif

@@ -88,6 +88,12 @@ static ssize_t kernel_sendmsg(int fd, const struct msghdr *msg, int flags)
 
 static ssize_t kernel_recvmsg(int fd, struct msghdr *msg, int flags)
 {
+	const struct iovec *v = msg->msg_iov;
+
+	if (msg->msg_iovlen == 1 && !msg->msg_name && !msg->msg_control) {
+		msg->msg_flags = 0; /* nobody asks for them */
+		return CALL_AGAIN(recv(fd, v->iov_base, v->iov_len, flags));
+	}
 	return CALL_AGAIN(recvmsg(fd, msg, flags));
 }
 

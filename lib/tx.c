@@ -170,8 +170,8 @@ static ssize_t measured(struct zcs_conn *c, struct msg *m, const struct msghdr *
 	ssize_t r = zcsi_sys->sendmsg(c->fd, mh, flags);
 
 	if (r > 0)
-		link_cost(conn_link(c), LINK_SEND, m->len, flags & MSG_ZEROCOPY,
-			  zcsi_sys->cpu_ns() - from, (uint64_t)r);
+		link_sent(conn_link(c), m->len, flags & MSG_ZEROCOPY, zcsi_sys->cpu_ns() - from,
+			  (uint64_t)r);
 	m->measure = false;
 	return r;
 }
@@ -194,7 +194,7 @@ static inline ssize_t call(struct zcs_conn *c, struct msg *m, const struct batch
 /* Lend nothing for a while; where locked memory is scarce, also ask for less of it at a time. */
 static void back_off(struct zcs_conn *c, bool optmem)
 {
-	uint64_t pause = PAUSE_MIN << (c->pauses < 8 ? c->pauses : 8);
+	uint64_t pause = PAUSE_MIN << c->pauses;
 
 	c->tx_reason = optmem ? ZCS_R_OPTMEM : ZCS_R_MEMLOCK;
 	if (!optmem && !ledger_out(&c->ledger) && c->flag_cap > TX_FLAG_MIN) {
@@ -202,7 +202,8 @@ static void back_off(struct zcs_conn *c, bool optmem)
 		c->cap_good = 0;
 		return;
 	}
-	c->pauses++;
+	if (c->pauses < 8)
+		c->pauses++;
 	c->pause_ns = ctx_now() + min_u64(pause, PAUSE_MAX);
 }
 
@@ -248,7 +249,7 @@ ssize_t tx_now(struct zcs_conn *c, struct msg *m)
 	ssize_t r = call(c, m, &b, lend ? MSG_ZEROCOPY : 0);
 
 	if (r == -EAGAIN)
-		c->blocked = true;
+		conn_block(c);
 	if (r == -EAGAIN || r == -ENOBUFS || r == -EOPNOTSUPP || r == -EFAULT)
 		return 0;
 	if (r <= 0)
@@ -334,7 +335,7 @@ int tx_push(struct zcs_conn *c)
 		}
 		r = push_one(c);
 		if (r == -EAGAIN)
-			c->blocked = true;
+			conn_block(c);
 		if (r == -EAGAIN || r == -EINPROGRESS)
 			break;
 		if (r < 0)

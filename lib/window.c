@@ -150,8 +150,14 @@ static void purge(struct window *w)
 	struct ring_run run;
 
 	while ((run = ring_dirty(&w->ring)).nr > 0) {
+		bool measure = later_is_due(&w->unmap);
+		uint64_t from = measure ? zcsi_sys->cpu_ns() : 0;
+
 		if (unmap_run(w, run) < 0)
 			return;
+		if (measure)
+			later_note(&w->unmap, zcsi_sys->cpu_ns() - from,
+				   (uint64_t)run.nr * ZCSI_PAGE);
 		ring_cleaned(&w->ring, run.page);
 	}
 }

@@ -12,6 +12,7 @@
 #ifndef ZCSI_WINDOW_H
 #define ZCSI_WINDOW_H
 
+#include "pure/link.h"
 #include "pure/ring.h"
 
 #include <stdbool.h>
@@ -24,6 +25,7 @@ struct window {
 	size_t len;
 	socklen_t optlen; /* of struct tcp_zerocopy_receive this kernel knows: 64, 40, 24, 16 */
 	struct ring ring;
+	struct later unmap; /* what unmapping costs, per byte */
 };
 
 /* How much of the option struct a kernel must know for each of its abilities. */

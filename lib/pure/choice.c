@@ -3,13 +3,10 @@
 
 #include <string.h>
 
-/* One thing in so many may be measured. What was not used is kept, up to SPARE_MAX things. */
-#define MEASURED  64u
-#define SPARE_MAX (16 * MEASURED)
-
-/* Things from one look at the time, or at the cost, to the next. */
-#define LOOK	   (2 * MEASURED)
-#define LOOK_EAGER 16u
+/* Measurements that were not made when they might have been, and may be made later. */
+#define SPARE_MAX 16u
+/* Things between two pairs when they are made fast, of those from one to the next. */
+#define EAGER_PART 8u
 /* A pair that is not due is made after this time all the same: a decision is left in seconds. */
 #define AGE_NS	  UINT64_C(1000000000)
 #define EVERY_MAX 8192u
@@ -20,8 +17,6 @@
 #define TRIES_FIRST 4
 /* The share of all cost that trying the dearer way may take. */
 #define PRICE 0.006
-/* A cost that was asked for may not come (nothing was sent): that is given up after so many. */
-#define PATIENCE (MEASURED - 1)
 
 #define NR_SURE	  4   /* pairs before anything is decided */
 #define NR_FIRST  8   /* made as fast as allowed */
@@ -44,18 +39,26 @@
 
 enum step { IDLE, WATCH, FIRST, TRYING, SECOND };
 
+/* Things from one look at the time, or at the cost, to the next: a pair takes two measurements. */
+static uint32_t look(const struct choice *c)
+{
+	uint32_t things = 2u * c->thrift;
+
+	return c->eager ? things / EAGER_PART : things;
+}
+
 static void wait_for(struct choice *c, uint32_t things)
 {
 	c->wait = c->waited = things;
 }
 
-void choice_init(struct choice *c, int way)
+void choice_init(struct choice *c, int way, unsigned thrift)
 {
 	memset(c, 0, sizeof(*c));
 	c->way = (uint8_t)way;
-	c->every = LOOK;
+	c->thrift = (uint8_t)thrift;
 	c->tries = TRIES_FIRST;
-	wait_for(c, LOOK);
+	wait_for(c, look(c));
 }
 
 /* ---- when to measure what ------------------------------------------------------------------- */
@@ -63,15 +66,16 @@ void choice_init(struct choice *c, int way)
 static int ask(struct choice *c, enum step step, int way, bool *measure)
 {
 	c->step = step;
-	c->spare -= MEASURED;
-	wait_for(c, PATIENCE);
+	c->spare -= c->thrift;
+	/* It may not come: nothing was sent, or not this way. That is given up after a while. */
+	wait_for(c, c->thrift - 1u);
 	*measure = true;
 	return way;
 }
 
 static bool is_due(const struct choice *c, uint64_t now_ns)
 {
-	if (c->spare < 2 * MEASURED)
+	if (c->spare < 2u * c->thrift)
 		return false;
 	return c->eager > 0 || c->since >= c->every || now_ns - c->pair_ns >= AGE_NS;
 }
@@ -80,8 +84,8 @@ int choice_step(struct choice *c, uint64_t now_ns, bool *measure)
 {
 	c->since += c->waited;
 	c->spare += c->waited;
-	if (c->spare > SPARE_MAX)
-		c->spare = SPARE_MAX;
+	if (c->spare > SPARE_MAX * c->thrift)
+		c->spare = SPARE_MAX * c->thrift;
 	if (c->step == TRYING && --c->left > 0) {
 		wait_for(c, 1);
 		return !c->way;
@@ -94,9 +98,9 @@ int choice_step(struct choice *c, uint64_t now_ns, bool *measure)
 		c->pair_ns = now_ns;
 		return ask(c, FIRST, c->way, measure);
 	}
-	if (c->every > LOOK && c->spare >= 4 * MEASURED)
+	if (c->every > 2u * c->thrift && c->spare >= 4u * c->thrift)
 		return ask(c, WATCH, c->way, measure);
-	wait_for(c, c->eager ? LOOK_EAGER : LOOK);
+	wait_for(c, look(c));
 	return c->way;
 }
 
@@ -122,8 +126,8 @@ static void note_cost(struct choice *c, int way, double cost, double share)
 void choice_doubt(struct choice *c)
 {
 	c->eager = NR_EAGER;
-	if (c->step == IDLE && c->wait > LOOK_EAGER)
-		wait_for(c, LOOK_EAGER);
+	if (c->step == IDLE && c->wait > look(c))
+		wait_for(c, look(c));
 }
 
 /*
@@ -152,7 +156,7 @@ static bool note_change(struct choice *c, double value)
 	c->mean = c->run / NR_RUN;
 	c->nr = NR_RUN;
 	c->nr_run = 0;
-	c->every = LOOK;
+	c->every = 0;
 	c->tries = TRIES_FIRST;
 	c->eager = NR_EAGER;
 	return true;
@@ -187,15 +191,15 @@ static void plan_next(struct choice *c)
 	double toward = c->way ? -c->mean : c->mean;
 	double off = toward < 0 ? -toward : toward;
 	double dearer = 2 * off / (1 - off); /* cost of the other way / cost of this - 1 */
-	double every = dearer * TRIES_MIN / PRICE, tries = LOOK * PRICE / dearer;
+	double every = dearer * TRIES_MIN / PRICE, tries = 2 * c->thrift * PRICE / dearer;
 
 	if (c->eager > 0)
 		c->eager--;
 	if (c->nr < NR_FIRST)
 		return;
 	if (!choice_is_sure(c) || toward < 0) /* who knows */
-		every = LOOK;
-	c->every = every < LOOK ? LOOK : every < EVERY_MAX ? (uint32_t)every : EVERY_MAX;
+		every = 0;
+	c->every = every < EVERY_MAX ? (uint32_t)every : EVERY_MAX;
 	c->tries = tries < TRIES_MIN ? TRIES_MIN : tries < TRIES_MAX ? (uint8_t)tries : TRIES_MAX;
 }
 
@@ -259,6 +263,6 @@ bool choice_cost(struct choice *c, int way, double cost)
 		return false;
 	}
 	c->step = IDLE;
-	wait_for(c, c->eager ? LOOK_EAGER : LOOK);
+	wait_for(c, look(c));
 	return changed;
 }

@@ -11,8 +11,8 @@
  * and by more than MARGIN. Older pairs fade; when the last few tell something else than those
  * before, they begin anew. How often a pair is made depends on what it costs: trying the dearer way
  * takes about a hundredth of the whole. In between the way that is taken is watched, so that a rise
- * of its cost is seen at once. No more than one thing in 64 is measured. A choice is never final,
- * whichever way it went.
+ * of its cost is seen at once. No more than one thing in `thrift` is measured, for that costs, too.
+ * A choice is never final, whichever way it went.
  *
  * Ways are numbered 0 and 1, costs have any unit. Time is an argument; nothing here calls anybody.
  */
@@ -32,10 +32,11 @@ struct choice {
 	uint32_t wait;	  /* things until something is to be decided */
 	uint32_t waited;  /* what wait was when it was set */
 	uint32_t since;	  /* things since the last pair was begun */
-	uint32_t every;	  /* things from one pair to the next */
+	uint32_t every;	  /* things from one pair to the next, at least */
 	uint32_t spare;	  /* things that were not measured: what measuring is paid from */
 	uint16_t nr;	  /* pairs that the mean rests on */
 	uint8_t way;	  /* that is taken */
+	uint8_t thrift;	  /* one thing in so many may be measured */
 	uint8_t step;	  /* what is being measured */
 	uint8_t eager;	  /* pairs to make as fast as allowed, for something has changed */
 	int8_t nr_run;	  /* their number, negative on the lower side */
@@ -45,7 +46,8 @@ struct choice {
 	uint8_t risen;	  /* times in a row that the watched cost was far above its mean */
 };
 
-void choice_init(struct choice *c, int way);
+/* thrift: 4 to 255. */
+void choice_init(struct choice *c, int way, unsigned thrift);
 /* What choice_take does when something is to be decided. */
 int choice_step(struct choice *c, uint64_t now_ns, bool *measure);
 /*

@@ -5,6 +5,10 @@
 #define LATER_EVERY  2
 #define LATER_MEMORY 8
 
+/* One thing in so many is measured, at most. */
+#define THRIFT	     64
+#define THRIFT_LEAST 8
+
 #define NEAR 2 /* classes at most so far away speak for one that is not sure */
 
 uint32_t link_class(uint64_t len)
@@ -14,9 +18,25 @@ uint32_t link_class(uint64_t len)
 	return class < LINK_CLASSES ? class : LINK_CLASSES - 1;
 }
 
-static uint64_t least_of(uint32_t class)
+uint64_t link_least(uint32_t class)
 {
 	return (uint64_t)LINK_LEAST << class;
+}
+
+/* Where zero copy is taken to begin to pay, until something was measured. */
+static const uint64_t guess[LINK_SIDES] = { [LINK_SEND] = 16 << 10, [LINK_RECV] = 128 << 10 };
+
+/*
+ * To measure a thing takes 1.3 us, two readings of the clock. Of receives, which take longer the
+ * larger they are, half a percent of that.
+ */
+static unsigned thrift(enum link_side side, uint64_t len)
+{
+	uint64_t one_in = THRIFT * (uint64_t)(32 << 10) / len;
+
+	if (side == LINK_SEND || one_in > THRIFT)
+		return THRIFT;
+	return one_in > THRIFT_LEAST ? (unsigned)one_in : THRIFT_LEAST;
 }
 
 void link_init(struct link *l, uint64_t key, uint64_t now_ns)
@@ -24,7 +44,8 @@ void link_init(struct link *l, uint64_t key, uint64_t now_ns)
 	*l = (struct link){ .key = key, .used_ns = now_ns };
 	for (int side = 0; side < LINK_SIDES; side++) {
 		for (uint32_t i = 0; i < LINK_CLASSES; i++)
-			choice_init(&l->choices[side][i], least_of(i) >= LINK_GUESS);
+			choice_init(&l->choices[side][i], link_least(i) >= guess[side],
+				    thrift((enum link_side)side, link_least(i)));
 	}
 }
 
@@ -32,7 +53,7 @@ void link_init(struct link *l, uint64_t key, uint64_t now_ns)
  * What classes around one that is not sure by itself say: all together, the nearer the louder; then
  * one for which zero copy pays and that is smaller, or does not and is larger; then the guess.
  */
-static int inherited(const struct choice *choices, uint32_t class)
+static int inherited(const struct choice *choices, uint32_t class, uint64_t from)
 {
 	double nr = 0, mean = 0, dev = 0;
 
@@ -54,7 +75,7 @@ static int inherited(const struct choice *choices, uint32_t class)
 		if (choice_is_sure(&choices[i]) && !choices[i].way)
 			return 0;
 	}
-	return least_of(class) >= LINK_GUESS;
+	return link_least(class) >= from;
 }
 
 bool link_choose(struct link *l, enum link_side side, uint64_t len, uint64_t now_ns, bool *measure)
@@ -63,7 +84,7 @@ bool link_choose(struct link *l, enum link_side side, uint64_t len, uint64_t now
 	struct choice *c = &l->choices[side][class];
 
 	if (c->wait == 1 && !c->settled)
-		choice_lean(c, inherited(l->choices[side], class));
+		choice_lean(c, inherited(l->choices[side], class, guess[side]));
 	return choice_take(c, now_ns, measure);
 }
 
@@ -72,35 +93,40 @@ bool link_is_sure(const struct link *l, enum link_side side, uint64_t len)
 	return choice_is_sure(&l->choices[side][link_class(len)]);
 }
 
-void link_cost(struct link *l, enum link_side side, uint64_t len, bool zerocopy, uint64_t cpu_ns,
+void link_cost(struct link *l, enum link_side side, uint64_t len, bool zerocopy, double cost_ns,
 	       uint64_t bytes)
 {
-	double cost = (double)cpu_ns;
+	struct choice *c = &l->choices[side][link_class(len)];
 
-	if (zerocopy)
-		cost += side == LINK_SEND ? l->later[side] : l->later[side] * (double)bytes;
-	if (!choice_cost(&l->choices[side][link_class(len)], zerocopy, cost / (double)bytes))
+	if (!choice_cost(c, zerocopy, cost_ns / (double)bytes))
 		return;
 	/* What has changed for one size may have changed for all. */
 	for (uint32_t i = 0; i < LINK_CLASSES; i++)
 		choice_doubt(&l->choices[side][i]);
 }
 
-bool link_wants_later(struct link *l, enum link_side side)
+void link_sent(struct link *l, uint64_t len, bool flagged, uint64_t cpu_ns, uint64_t bytes)
 {
-	if (l->later_in[side]) {
-		l->later_in[side]--;
+	double later = flagged ? l->notes.each_ns : 0;
+
+	link_cost(l, LINK_SEND, len, flagged, (double)cpu_ns + later, bytes);
+}
+
+bool later_is_due(struct later *l)
+{
+	if (l->in) {
+		l->in--;
 		return false;
 	}
-	l->later_in[side] = LATER_EVERY - 1;
+	l->in = LATER_EVERY - 1;
 	return true;
 }
 
-void link_later(struct link *l, enum link_side side, uint64_t cpu_ns, uint64_t units)
+void later_note(struct later *l, uint64_t cpu_ns, uint64_t nr)
 {
-	double each = (double)cpu_ns / (double)units;
+	double each = (double)cpu_ns / (double)nr;
 
-	l->later[side] += (each - l->later[side]) / (l->later[side] > 0 ? LATER_MEMORY : 1);
+	l->each_ns += (each - l->each_ns) / (l->each_ns > 0 ? LATER_MEMORY : 1);
 }
 
 uint64_t link_crossover(const struct link *l, enum link_side side)
@@ -109,7 +135,7 @@ uint64_t link_crossover(const struct link *l, enum link_side side)
 
 	for (uint32_t i = 0; i < LINK_CLASSES; i++) {
 		if (choices[i].way)
-			return least_of(i);
+			return link_least(i);
 	}
 	return UINT64_MAX;
 }

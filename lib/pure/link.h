@@ -17,34 +17,43 @@
 /* Classes are powers of two: 2 to 4 KiB, ... , 1 MiB and more. What is shorter is always copied. */
 #define LINK_LEAST   2048u
 #define LINK_CLASSES 10u
-/* Where zero copy is taken to begin to pay, until something was measured. */
-#define LINK_GUESS (16u << 10)
 
 /* Sending, and receiving: what the other direction costs says nothing. */
 enum link_side { LINK_SEND, LINK_RECV, LINK_SIDES };
+
+/*
+ * What zero copy costs after the call: reading notifications, per flagged call; unmapping, per
+ * mapped byte.
+ */
+struct later {
+	double each_ns;
+	uint8_t in; /* times until it is measured again */
+};
+
+/* Whether it is to be measured this time, and what it took for so many. */
+bool later_is_due(struct later *l);
+void later_note(struct later *l, uint64_t cpu_ns, uint64_t nr);
 
 struct link {
 	uint64_t key; /* 0: free */
 	uint64_t used_ns;
 	struct choice choices[LINK_SIDES][LINK_CLASSES];
-	/* What comes later, in ns: notifications per flagged call; unmapping per mapped byte. */
-	double later[LINK_SIDES];
-	uint8_t later_in[LINK_SIDES]; /* times until that is measured again */
+	struct later notes; /* of flagged calls */
 };
 
 void link_init(struct link *l, uint64_t key, uint64_t now_ns);
-/* The class of a length of at least LINK_LEAST. */
+/* The class of a length of at least LINK_LEAST, and the least length of a class. */
 uint32_t link_class(uint64_t len);
+uint64_t link_least(uint32_t class);
 /* Whether the next thing of that length is to go by zero copy; *measure: its cost is wanted. */
 bool link_choose(struct link *l, enum link_side side, uint64_t len, uint64_t now_ns, bool *measure);
 /* Whether that rests on measurements. */
 bool link_is_sure(const struct link *l, enum link_side side, uint64_t len);
-/* A thing of that length, of which a call that took cpu_ns moved so many bytes. */
-void link_cost(struct link *l, enum link_side side, uint64_t len, bool zerocopy, uint64_t cpu_ns,
+/* A thing of that length, so many bytes of which were moved for that cost, all included. */
+void link_cost(struct link *l, enum link_side side, uint64_t len, bool zerocopy, double cost_ns,
 	       uint64_t bytes);
-/* Whether what comes later is to be measured this time, and what it took for so many units. */
-bool link_wants_later(struct link *l, enum link_side side);
-void link_later(struct link *l, enum link_side side, uint64_t cpu_ns, uint64_t units);
+/* The same for a sending call; what its notification will cost is added. */
+void link_sent(struct link *l, uint64_t len, bool flagged, uint64_t cpu_ns, uint64_t bytes);
 /* Bytes from which on zero copy is taken; UINT64_MAX: nowhere. */
 uint64_t link_crossover(const struct link *l, enum link_side side);
 

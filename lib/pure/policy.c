@@ -30,6 +30,7 @@
 #define LARGE (2 * CROSSOVER)
 /* A large message ends in a small read, and the next one shall still be mapped from its start. */
 #define LARGE_MEMORY 4
+#define SIZE_MEMORY  8
 
 /* A mapping call that maps nothing costs one system call more; one in 16 reads, then far fewer. */
 #define FRUITLESS_MAX 4
@@ -207,9 +208,9 @@ void policy_notified(struct policy_path *path, uint64_t nr, bool copied, uint64_
 		notified_probing(path, nr, now_ns);
 }
 
-uint32_t policy_crossover(void)
+uint32_t policy_crossover(uint64_t least)
 {
-	return CROSSOVER;
+	return least > CROSSOVER ? (uint32_t)least : CROSSOVER;
 }
 
 bool policy_rx_map(struct policy_rx *p)
@@ -221,8 +222,17 @@ bool policy_rx_map(struct policy_rx *p)
 	return p->large;
 }
 
+static void note_size(struct policy_rx *p, uint64_t size)
+{
+	if (size >= p->size)
+		p->size = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
+	else if (size > 0)
+		p->size -= (p->size - (uint32_t)size) / SIZE_MEMORY;
+}
+
 void policy_rx_result(struct policy_rx *p, bool tried, uint64_t mapped, uint64_t copied)
 {
+	note_size(p, mapped + copied);
 	if (mapped + copied >= LARGE)
 		p->large = LARGE_MEMORY;
 	else if (p->large > 0 && mapped + copied > 0)

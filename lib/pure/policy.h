@@ -107,10 +107,14 @@ struct policy_rx {	    /* begins as all 0: by copy */
 	uint16_t skip;	    /* reads until mapping is tried again */
 	uint16_t pause;	    /* the last value of skip; doubles to a limit */
 	uint16_t large;	    /* above 0: a read not long ago was large enough to be worth mapping */
+	uint32_t size;	    /* bytes of a usual read, the largest of the last few */
 };
 
-/* Bytes queued at or below which copying is cheaper (`copybuf_len`). */
-uint32_t policy_crossover(void);
+/*
+ * Bytes queued at or below which a mapping call is to copy (`copybuf_len`); `least`: where mapping
+ * was measured to pay, or 0.
+ */
+uint32_t policy_crossover(uint64_t least);
 /* Whether the next read should be a mapping call. Ask once per read: it counts the pause down. */
 bool policy_rx_map(struct policy_rx *p);
 /*

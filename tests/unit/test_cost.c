@@ -75,11 +75,11 @@ static void send_one(const struct host *host, uint64_t len, uint64_t now_ns, dou
 	out->best += lend < copy ? lend : copy;
 	if (measure) {
 		out->measured++;
-		link_cost(link, LINK_SEND, len, flag, (uint64_t)seen(host, flag, len, slow), len);
+		link_sent(link, len, flag, (uint64_t)seen(host, flag, len, slow), len);
 	}
 	out->flagged += flag;
-	if (flag && out->flagged % 32 == 0 && link_wants_later(link, LINK_SEND))
-		link_later(link, LINK_SEND, (uint64_t)(32 * host->notices), 32);
+	if (flag && out->flagged % 32 == 0 && later_is_due(&link->notes))
+		later_note(&link->notes, (uint64_t)(32 * host->notices), 32);
 }
 
 static double slowness(const struct host *host, double slow)

@@ -410,7 +410,7 @@ static void policy_sim__does_not_flap(void **state)
 static void policy_rx_map__only_after_large_reads(void **state)
 {
 	struct policy_rx rx = { 0 };
-	uint64_t large = 2 * policy_crossover();
+	uint64_t large = 2 * policy_crossover(0);
 
 	(void)state;
 	assert_false(policy_rx_map(&rx));
@@ -499,7 +499,7 @@ static void policy_rx_map__small_reads_are_not_fruitless(void **state)
 	for (i = 0; i < 100; i++) {
 		policy_rx_result(&rx, false, 0, 1 << 20);
 		assert_true(policy_rx_map(&rx));
-		policy_rx_result(&rx, true, 0, i % 2 ? policy_crossover() - 1 : 0);
+		policy_rx_result(&rx, true, 0, i % 2 ? policy_crossover(0) - 1 : 0);
 	}
 }
 
