@@ -96,12 +96,15 @@ ZCS_EXPORT int zcs_ctx_events(struct zcs_ctx *ctx, struct zcs_event *events, siz
 	size_t n = 0;
 
 	bury(ctx);
-	while (n < max && q->nr) {
-		q->ring[q->head].conn->nr_events--;
-		events[n++] = q->ring[q->head];
-		q->head = (q->head + 1) & (q->cap - 1);
-		q->nr--;
+	n = min_u64(max, q->nr);
+	for (size_t i = 0; i < n; i++) {
+		const struct zcs_event *ev = &q->ring[(q->head + i) & (q->cap - 1)];
+
+		ev->conn->nr_events--;
+		events[i] = *ev;
 	}
+	q->head = (q->head + (uint32_t)n) & (q->cap - 1);
+	q->nr -= (uint32_t)n;
 	while (n < max && !q->nr && !list_is_empty(&ctx->flagged))
 		n += take_flagged(container_of(ctx->flagged.next, struct zcs_conn, flagged),
 				  events + n, max - n);

@@ -42,7 +42,7 @@ static bool say_at_once(struct zcs_conn *c, struct msg *m)
 	return ctx->sync_result == 1;
 }
 
-static void report(struct zcs_conn *c, struct msg *m, enum zcs_event_type type)
+static inline void report(struct zcs_conn *c, struct msg *m, enum zcs_event_type type)
 {
 	bool said = m->sync && say_at_once(c, m);
 
@@ -88,13 +88,15 @@ static void drop_span(struct zcs_conn *c, const struct msg *m)
 		zcs_span_release(c->ctx, &span, 1);
 }
 
-void tx_release(struct zcs_conn *c, struct msg *m, enum zcs_event_type type)
+/* Returns what it took of the budgets: many that come at once are given back at once. */
+static inline uint64_t release(struct zcs_conn *c, struct msg *m, enum zcs_event_type type)
 {
 	uint64_t charge = msg_charge(m);
 
-	if (m->lent && !(m->how & ZCS_KERNEL_HINT) && type == ZCS_EV_RELEASED && m->kind == M_DATA)
-		c->stats.tx_bytes_uncopied += m->lent;
-	if (type == ZCS_EV_CONDEMNED) {
+	if (type != ZCS_EV_CONDEMNED) {
+		if (!(m->how & ZCS_KERNEL_HINT) && m->kind == M_DATA)
+			c->stats.tx_bytes_uncopied += m->lent;
+	} else {
 		msg_condemn(c, m);
 		c->stats.condemned += m->len;
 		c->ctx->condemned += m->len;
@@ -102,10 +104,15 @@ void tx_release(struct zcs_conn *c, struct msg *m, enum zcs_event_type type)
 	if (m->kind == M_SPAN)
 		drop_span(c, m);
 	report(c, m, type);
-	if (m->pooled || m->iov || m->own)
+	if (m->pooled || m->record)
 		msg_drop(c, m);
 	m->kind = M_FREE;
-	uncharge(c, charge);
+	return charge;
+}
+
+void tx_release(struct zcs_conn *c, struct msg *m, enum zcs_event_type type)
+{
+	uncharge(c, release(c, m, type));
 }
 
 void tx_pop(struct zcs_conn *c)
@@ -122,6 +129,7 @@ void tx_pop(struct zcs_conn *c)
 void tx_settled(struct zcs_conn *c, uint64_t lo, uint64_t hi, bool copied)
 {
 	struct txq *q = c->q;
+	uint64_t charge = 0;
 	uint32_t end;
 
 	if (!q)
@@ -138,8 +146,9 @@ void tx_settled(struct zcs_conn *c, uint64_t lo, uint64_t hi, bool copied)
 		if (copied)
 			m->how |= ZCS_KERNEL_HINT;
 		if (is_done(c, m))
-			tx_release(c, m, ZCS_EV_RELEASED);
+			charge += release(c, m, ZCS_EV_RELEASED);
 	}
+	uncharge(c, charge);
 	tx_pop(c);
 }
 

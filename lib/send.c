@@ -20,14 +20,14 @@
 
 /* ---- may it be accepted --------------------------------------------------------------------- */
 
-static int msg_check(const struct zcs_msg *m, size_t *len_out)
+static inline int msg_check(const struct zcs_msg *m, size_t *len_out)
 {
 	size_t len = m->head_len;
 
-	if (m->flags & ~SEND_FLAGS || m->reserved || m->head_len > ZCS_HEAD_MAX)
-		return -EINVAL;
-	if ((m->flags & ZCS_COPY && m->flags & (ZCS_ZEROCOPY | ZCS_GIVE)) ||
+	if ((m->flags & ~SEND_FLAGS) | m->reserved || len > ZCS_HEAD_MAX ||
 	    m->nr_iov > UINT32_MAX / 32)
+		return -EINVAL;
+	if (m->flags & ZCS_COPY && m->flags & (ZCS_ZEROCOPY | ZCS_GIVE))
 		return -EINVAL;
 	for (size_t i = 0; i < m->nr_iov; i++) {
 		if (m->iov[i].iov_len > SSIZE_MAX - len)
@@ -86,20 +86,23 @@ static enum zcs_reason ask_policy(struct zcs_conn *c, struct msg *m)
 	return conn_why_copied(c);
 }
 
-static void choose(struct zcs_conn *c, struct msg *m, uint32_t flags)
+static inline enum zcs_reason why_copy(struct zcs_conn *c, struct msg *m, uint32_t flags)
 {
-	enum zcs_reason why;
-
 	if (c->no_lend)
-		why = c->no_lend;
-	else if (flags & ZCS_COPY)
-		why = ZCS_R_PINNED;
-	else if (flags & ZCS_ZEROCOPY || c->send_way == ZCS_WAY_ZEROCOPY)
-		why = ZCS_R_NONE;
-	else if (c->send_way == ZCS_WAY_COPY)
-		why = ZCS_R_PINNED;
-	else
-		why = ask_policy(c, m);
+		return c->no_lend;
+	if (flags & ZCS_COPY)
+		return ZCS_R_PINNED;
+	if (flags & ZCS_ZEROCOPY || c->send_way == ZCS_WAY_ZEROCOPY)
+		return ZCS_R_NONE;
+	if (c->send_way == ZCS_WAY_COPY)
+		return ZCS_R_PINNED;
+	return ask_policy(c, m);
+}
+
+static inline void choose(struct zcs_conn *c, struct msg *m, uint32_t flags)
+{
+	enum zcs_reason why = why_copy(c, m, flags);
+
 	m->lend = why == ZCS_R_NONE;
 	if (!m->lend)
 		c->tx_reason = why;
@@ -139,7 +142,7 @@ static int check_give(struct zcs_conn *c, const struct zcs_msg *in)
 /* ---- acceptance ----------------------------------------------------------------------------- */
 
 /* A slot at the tail that is charged and committed; held back if it says so. */
-static void enqueue(struct zcs_conn *c, struct msg *m, uint32_t flags)
+static inline void enqueue(struct zcs_conn *c, struct msg *m, uint32_t flags)
 {
 	struct txq *q = c->q;
 
@@ -228,7 +231,7 @@ static bool stands_alone(const struct zcs_conn *c, const struct zcs_msg *in, con
 }
 
 /* Into the queue with what the kernel took of it. */
-static int accept_taken(struct zcs_conn *c, struct msg *m, uint32_t flags, ssize_t taken)
+static inline int accept_taken(struct zcs_conn *c, struct msg *m, uint32_t flags, ssize_t taken)
 {
 	uint32_t i = c->q->tail;
 	bool lent = m->how & ZCS_LENT;
