@@ -24,6 +24,8 @@ struct bench_opts {
 	bool hot;	      /* a small working set instead */
 	bool touch;	      /* receivers read every cache line */
 	bool instructions;    /* count them, by valgrind */
+	bool explain;	      /* ask the library what it did where it chose, and why */
+	bool bars;	      /* bars_run: the source on loopback is held back */
 	unsigned mtu;	      /* of the lab; 0: the lab's default */
 	/* Called after each scenario with its rows; may be NULL. */
 	void (*progress)(void *user, const struct row *rows, size_t nr);
@@ -45,7 +47,8 @@ struct row {
 	double p50_us, p99_us, p999_us;
 	/* CPU, of a ping-pong its median time, against the first mode of the scenario */
 	struct ratio against_first;
-	bool settled; /* its spread is small enough to believe the figure */
+	bool settled;	 /* its spread is small enough to believe the figure */
+	char *explained; /* by the library, in lines; NULL: it was not asked, or did not choose */
 	bool touch;
 	uint64_t area;
 	char failed[256]; /* why there are no figures; empty: there are */

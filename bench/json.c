@@ -73,6 +73,8 @@ static struct json_object *row_object(const struct row *row)
 	put_figures(o, row);
 	if (row->failed[0])
 		put_text(o, "failed", row->failed);
+	if (row->explained)
+		put_text(o, "explained", row->explained);
 	return o;
 }
 

@@ -28,6 +28,22 @@ static void refresh(struct bench *b)
 	b->count.notes = stats.tx_notifications;
 	b->count.enobufs = stats.tx_enobufs_memlock + stats.tx_enobufs_optmem;
 	b->count.mapped = stats.rx_bytes_mapped;
+	/*
+	 * What comes back after its sample would make the next one cheaper than it was. So at its
+	 * ends a sample is what the kernel took; in between, lib_tx counts what is over.
+	 */
+	if (strcmp(b->mover->direction, "tx") == 0)
+		b->count.bytes = stats.tx_bytes;
+}
+
+static void explain(const struct bench *b, char *buf, size_t len)
+{
+	const struct lib *lib = b->explain_from;
+	size_t at = 0;
+
+	for (unsigned i = 0; i < lib->nr_conns && at < len; i++)
+		at += (size_t)lib_must(zcs_conn_explain(lib->conns[i], buf + at, len - at),
+				       "zcs_conn_explain");
 }
 
 void lib_open(struct bench *b, struct lib *lib)
@@ -40,9 +56,11 @@ void lib_open(struct bench *b, struct lib *lib)
 	lib_must(zcs_ctx_new(&opts, &lib->ctx), "zcs_ctx_new");
 	b->refresh = refresh;
 	b->refresh_from = lib->ctx;
+	b->explain = explain;
+	b->explain_from = lib;
 }
 
-struct zcs_conn *lib_connect(const struct bench *b, const struct lib *lib,
+struct zcs_conn *lib_connect(const struct bench *b, struct lib *lib,
 			     const struct bench_place *place)
 {
 	struct zcs_conn_opts opts = {
@@ -56,6 +74,7 @@ struct zcs_conn *lib_connect(const struct bench *b, const struct lib *lib,
 	struct zcs_conn *conn;
 
 	lib_must(zcs_conn_open(lib->ctx, bench_connect(b, place), &opts, &conn), "zcs_conn_open");
+	lib->conns[lib->nr_conns++] = conn;
 	return conn;
 }
 

@@ -7,18 +7,22 @@
 
 #include "mover.h"
 
+#define LIB_CONNS 2
+
 struct lib {
 	struct zcs_ctx *ctx;
+	struct zcs_conn *conns[LIB_CONNS];
+	unsigned nr_conns;
 	uint64_t sent; /* bytes of messages that came back */
 	unsigned lent; /* messages since events were last taken */
 };
 
 /* r, or the end if it is an error; `call` made it. */
 int lib_must(int r, const char *call);
-/* A context whose statistics are the mover's counters. */
+/* A context whose statistics are the mover's counters, and that explains itself. */
 void lib_open(struct bench *b, struct lib *lib);
-/* A new connection that goes the mover's way. */
-struct zcs_conn *lib_connect(const struct bench *b, const struct lib *lib,
+/* A new connection that goes the mover's way; up to LIB_CONNS. */
+struct zcs_conn *lib_connect(const struct bench *b, struct lib *lib,
 			     const struct bench_place *place);
 /* Waits for room if there is none. The memory is lent. */
 void lib_send(struct lib *lib, struct zcs_conn *conn, void *data, size_t len);

@@ -2,7 +2,8 @@
 /*
  * lib_tx.c - sends by the library: lends as many messages as the budget of a connection takes
  *
- * A message counts when it is over, not when it was accepted: by then the kernel has all of it.
+ * A message counts when it is over, not when it was accepted: by then the kernel has all of it. At
+ * the ends of a sample that is made exact (lib.c).
  */
 #include "lib.h"
 

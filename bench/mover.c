@@ -15,6 +15,16 @@
 #define REAP_BATCH   8
 #define REAP_CONTROL 256 /* what does not fit is lost: a notification, and a timestamp beside it */
 
+/* The kernel doubles what it is told, and tells only root more than net.core.rmem_max. */
+static void set_buffer(int fd, size_t bytes)
+{
+	int half = (int)(bytes / 2);
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &half, sizeof(half)) < 0 &&
+	    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &half, sizeof(half)) < 0)
+		err(1, "SO_RCVBUF");
+}
+
 int bench_connect(const struct bench *b, const struct bench_place *place)
 {
 	int type = b->udp ? SOCK_DGRAM : SOCK_STREAM;
@@ -22,6 +32,8 @@ int bench_connect(const struct bench *b, const struct bench_place *place)
 
 	if (fd < 0)
 		err(1, "socket");
+	if (b->buffer)
+		set_buffer(fd, b->buffer); /* before the window's scale is agreed on */
 	if (connect(fd, (const struct sockaddr *)&place->addr, place->len) < 0)
 		err(1, "connect");
 	return fd;

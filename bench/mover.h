@@ -58,7 +58,8 @@ struct bench {
 	bool touch; /* read every cache line of what is received */
 	bool huge;  /* pages */
 	bool udp;
-	bool trust; /* map what comes from this host, too */
+	bool trust;    /* map what comes from this host, too */
+	size_t buffer; /* bytes of a socket that receives; 0: the kernel's choice */
 
 	/* The mover's */
 	struct bench_counts count;
@@ -70,6 +71,9 @@ struct bench {
 	volatile unsigned seen; /* so that the compiler does not drop the reading of bench_touch */
 	void (*refresh)(struct bench *b); /* brings `count` up to date at the ends of a sample */
 	const void *refresh_from;
+	/* Tells in words what the library did, and why; NULL: it is not the library. */
+	void (*explain)(const struct bench *b, char *buf, size_t len);
+	const void *explain_from;
 
 	/* The sample's */
 	enum bench_phase phase;

@@ -58,6 +58,7 @@ static const struct bench_mover *find(const char *direction, const char *name)
 
 enum {
 	OPT_AREA = 256,
+	OPT_BUFFER,
 	OPT_BYTES,
 	OPT_CPU,
 	OPT_DIRECTION,
@@ -75,6 +76,7 @@ enum {
 
 static const struct option options[] = {
 	{ "area", required_argument, NULL, OPT_AREA },
+	{ "buffer", required_argument, NULL, OPT_BUFFER },
 	{ "bytes", required_argument, NULL, OPT_BYTES },
 	{ "cpu", required_argument, NULL, OPT_CPU },
 	{ "direction", required_argument, NULL, OPT_DIRECTION },
@@ -141,6 +143,9 @@ static bool take_number(struct bench *b, int option)
 	case OPT_AREA:
 		b->area = parse_number(optarg);
 		return true;
+	case OPT_BUFFER:
+		b->buffer = parse_number(optarg);
+		return true;
 	case OPT_BYTES:
 		b->sample_bytes = parse_number(optarg);
 		return true;
@@ -199,6 +204,8 @@ static void check(struct bench *b)
 		errx(1, "no address to connect to");
 	if (!b->size || b->size > SIZE_LIMIT)
 		errx(1, "--size: 1 to %u", SIZE_LIMIT);
+	if (b->buffer > SIZE_LIMIT)
+		errx(1, "--buffer: 0 to %u", SIZE_LIMIT);
 	if (b->by_hand && !b->sample_bytes)
 		errx(1, "--samples needs --bytes");
 	if (b->area < b->size)

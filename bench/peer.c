@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "mover.h"
@@ -23,6 +24,7 @@
 #define ECHO_BUFFER ((size_t)256 << 10)
 #define BACKLOG	    16
 #define PORT_TRIES  100
+#define AWAKE_NS    300000 /* so long after the last data */
 
 /* ---- listening ------------------------------------------------------------------------------ */
 
@@ -114,7 +116,7 @@ int bench_peer_open(struct bench_peer *peer, const struct sockaddr_storage *addr
 {
 	int tries = get_port(addr) ? 1 : PORT_TRIES, r;
 
-	*peer = (struct bench_peer){ .fds = { -1, -1, -1, -1 }, .pid = -1 };
+	*peer = (struct bench_peer){ .opts.cpu = -1, .fds = { -1, -1, -1, -1 }, .pid = -1 };
 	peer->moved = mmap(NULL, BENCH_SERVICES * sizeof(*peer->moved), PROT_READ | PROT_WRITE,
 			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (peer->moved == MAP_FAILED)
@@ -147,11 +149,44 @@ static void discard(int fd, bool udp, uint64_t *count)
 		moved(count, n);
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/*
+ * A receiver that sleeps is woken by the sender. That costs the sender as much again as a send of
+ * 64 KiB, and makes it so slow that the receiver sleeps again; one that is a little behind never
+ * sleeps. Which of the two happens is chance, and lasts for tenths of a second.
+ */
+static void discard_awake(int fd, uint64_t *count)
+{
+	uint64_t last = now_ns();
+
+	for (;;) {
+		bool sleeps = now_ns() - last > AWAKE_NS;
+		ssize_t n = recv(fd, NULL, PIECE, MSG_TRUNC | (sleeps ? 0 : MSG_DONTWAIT));
+
+		if (n == 0 || (n < 0 && errno != EAGAIN))
+			return;
+		if (n < 0)
+			continue;
+		moved(count, n);
+		last = now_ns();
+	}
+}
+
 /* Flagged, as it is then copied into whole pages on its way to a receiver on this host. */
-static void chargen(int fd, struct bench *source, uint64_t *count)
+static void chargen(int fd, struct bench *source, uint64_t rate, uint64_t *count)
 {
 	ssize_t n;
 
+	/* Fails for no socket of TCP; without it the source is only faster. */
+	if (rate)
+		(void)setsockopt(fd, SOL_SOCKET, SO_MAX_PACING_RATE, &rate, sizeof(rate));
 	bench_zerocopy(source, fd);
 	while ((n = raw_send_zerocopy(source, fd, bench_piece(source), PIECE)) > 0)
 		moved(count, n);
@@ -194,11 +229,15 @@ static void serve_one(struct bench_peer *peer, enum bench_service service, int f
 	close_all(peer);
 	switch (service) {
 	case BENCH_CHARGEN:
-		chargen(fd, source, count);
+		chargen(fd, source, peer->opts.rate, count);
 		break;
 	case BENCH_ECHO:
 		echo(fd, count);
 		break;
+	case BENCH_DISCARD:
+		if (peer->opts.awake)
+			discard_awake(fd, count);
+		/* fall through */
 	default:
 		discard(fd, service == BENCH_DISCARD_UDP, count);
 	}
@@ -251,16 +290,18 @@ static void pin(int cpu)
 	(void)sched_setaffinity(0, sizeof(set), &set);
 }
 
-int bench_peer_start(struct bench_peer *peer, const struct sockaddr_storage *addr, int cpu)
+int bench_peer_start(struct bench_peer *peer, const struct sockaddr_storage *addr,
+		     const struct bench_peer_opts *opts)
 {
 	int r = bench_peer_open(peer, addr);
 
 	if (r < 0)
 		return r;
+	peer->opts = *opts;
 	peer->pid = fork_bound();
 	if (peer->pid == 0) {
-		if (cpu >= 0)
-			pin(cpu);
+		if (opts->cpu >= 0)
+			pin(opts->cpu);
 		bench_peer_serve(peer);
 	}
 	if (peer->pid < 0) {

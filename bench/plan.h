@@ -33,6 +33,7 @@ struct scenario {
 	enum path path;
 	enum family family;
 	uint64_t size; /* bytes per call, or per message of a ping-pong */
+	bool touch;    /* those that receive read every cache line */
 	unsigned nr_modes;
 	const char *modes[PLAN_MODES]; /* the first is the one that the others are compared with */
 };

@@ -131,6 +131,16 @@ static void pingpong_row(const struct row *row, const char *size, bool first)
 	       figure(row->p99_us, b), figure(row->p999_us, c), ratio_text(row, first, d));
 }
 
+void report_indented(const char *text)
+{
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+
+		printf("    %.*s\n", (int)len, text);
+		text += len + (text[len] != '\0');
+	}
+}
+
 static bool all_failed_alike(const struct row *rows, size_t nr)
 {
 	for (size_t i = 0; i < nr; i++) {
@@ -138,6 +148,21 @@ static bool all_failed_alike(const struct row *rows, size_t nr)
 			return false;
 	}
 	return nr > 1 && rows[0].failed[0];
+}
+
+static void one_row(const struct row *row, bool first)
+{
+	char text[TEXT];
+	const char *size = first ? size_text(row->scenario.size, text) : "";
+
+	if (row->failed[0])
+		printf("  %-7s  %-13s not measured: %s\n", size, row->mode, row->failed);
+	else if (row->scenario.direction == DIR_PINGPONG)
+		pingpong_row(row, size, first);
+	else
+		stream_row(row, size, first);
+	if (row->explained)
+		report_indented(row->explained);
 }
 
 void report_rows(const struct row *rows, size_t nr, const struct row *before)
@@ -153,17 +178,8 @@ void report_rows(const struct row *rows, size_t nr, const struct row *before)
 		       rows[0].failed);
 		nr = 0;
 	}
-	for (size_t i = 0; i < nr; i++) {
-		const char *size = i ? "" : size_text(rows[0].scenario.size, text);
-
-		if (rows[i].failed[0])
-			printf("  %-7s  %-13s not measured: %s\n", size, rows[i].mode,
-			       rows[i].failed);
-		else if (rows[i].scenario.direction == DIR_PINGPONG)
-			pingpong_row(&rows[i], size, i == 0);
-		else
-			stream_row(&rows[i], size, i == 0);
-	}
+	for (size_t i = 0; i < nr; i++)
+		one_row(&rows[i], i == 0);
 	fflush(stdout);
 }
 

@@ -16,6 +16,9 @@ void report_sentence(const struct results *results, FILE *out);
 /* false: it could not be written. */
 bool report_json(const struct results *results, FILE *out);
 
+/* The lines of a text, below a line of a table. */
+void report_indented(const char *text);
+
 #define REPORT_TEXT 64
 const char *size_text(uint64_t size, char text[REPORT_TEXT]);
 

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * run.c - measures a plan, scenario by scenario
+ * run.c - measures a plan, scenario by scenario; how the modes of one take turns is in turns.c
  *
- * The modes of a scenario take turns, A B C A B C, so that what slows the machine down slows all of
- * them, and each is held against the first one of its own round. Machines differ from one minute to
- * the next by more than what is looked for: only such pairs count.
+ * Each is held against the first one of its own round. Machines differ from one minute to the next
+ * by more than what is looked for: only such pairs count.
  */
 #include <errno.h>
 #include <math.h>
@@ -13,130 +12,36 @@
 
 #include "bench.h"
 #include "lab/lab.h"
-#include "run.h"
+#include "turns.h"
 
-#define FIRST_BYTES (4 << 20) /* of the first try */
-#define TRIES	    10	      /* until a sample takes as long as it should */
-#define MIB	    (1024.0 * 1024)
+#define MIB (1024.0 * 1024)
 
-struct turn { /* of one mode */
-	struct worker worker;
-	uint64_t bytes; /* of each of its samples */
-	struct sample samples[STATS_MAX];
-	struct sample counted;
-	char failed[256]; /* why it does not take part; empty: it does */
-};
+/* ---- what it came to --------------------------------------------------------------- */
 
-/* ---- one scenario: start, find out how much, take turns ------------------------- */
-
-static uint64_t whole_calls(const struct scenario *s, double bytes)
+/* What a mode costs, for comparing. */
+static sample_value *cost_of(const struct scenario *s)
 {
-	uint64_t calls = (uint64_t)(bytes / (double)s->size) + 1;
-
-	return calls * s->size;
+	return s->direction == DIR_PINGPONG ? sample_p50_us : sample_cpu_us_per_mib;
 }
 
-static void drop_out(struct turn *turn, int r)
+static bool all_settled(const struct turns *t)
 {
-	snprintf(turn->failed, sizeof(turn->failed), "%.255s",
-		 turn->worker.why[0] ? turn->worker.why : strerror(-r));
-	worker_stop(&turn->worker);
-}
-
-/* Also the warm-up: memory, caches, windows, and what a policy has to learn. */
-static int calibrate(struct turn *turn, const struct scenario *s, unsigned sample_ms)
-{
-	double target = sample_ms * 1e6;
-	int r = 0;
-
-	turn->bytes = whole_calls(s, s->direction == DIR_PINGPONG ? 0 : FIRST_BYTES);
-	for (unsigned i = 0; i < TRIES; i++) {
-		struct sample sample;
-		double more;
-
-		r = worker_sample(&turn->worker, false, turn->bytes, &sample);
-		if (r < 0)
-			break;
-		more = target / (sample.ns > 1000 ? sample.ns : 1000);
-		turn->bytes = whole_calls(s, (double)turn->bytes * (more > 16 ? 16 : more));
-		if (more < 2)
-			break;
-	}
-	return r;
-}
-
-/* One that fails takes no more turns; the others go on. -EINTR: asked to stop. */
-static int sample(const struct bench_opts *opts, struct turn *turn, bool count, struct sample *out)
-{
-	int r;
-
-	if (!turn->failed[0]) {
-		r = worker_sample(&turn->worker, count, turn->bytes, out);
-		if (r < 0)
-			drop_out(turn, r);
-	}
-	return opts->stop && opts->stop() ? -EINTR : 0;
-}
-
-static int take_turns(const struct bench_opts *opts, struct turn *turns, unsigned nr)
-{
-	int r = 0;
-
-	for (unsigned i = 0; i < opts->samples; i++) {
-		for (unsigned m = 0; m < nr && r == 0; m++)
-			r = sample(opts, &turns[m], false, &turns[m].samples[i]);
-	}
-	return r;
-}
-
-/* What a mode costs, for comparing: CPU per byte, or the time of a round trip. */
-static struct ratio compare(const struct bench_opts *opts, const struct scenario *s,
-			    const struct turn *turn, const struct turn *first)
-{
-	double a[STATS_MAX], b[STATS_MAX];
-
-	for (unsigned i = 0; i < opts->samples; i++) {
-		const struct sample *x = &turn->samples[i], *y = &first->samples[i];
-
-		a[i] = s->direction == DIR_PINGPONG ? x->p50_ns : x->cpu_ns / x->bytes;
-		b[i] = s->direction == DIR_PINGPONG ? y->p50_ns : y->cpu_ns / y->bytes;
-	}
-	return ratio_of_pairs(a, b, opts->samples);
-}
-
-static bool all_settled(const struct bench_opts *opts, const struct scenario *s,
-			const struct turn *turns)
-{
-	if (turns[0].failed[0])
+	if (t->turn[0].failed[0])
 		return true; /* nothing to compare with */
-	for (unsigned m = 1; m < s->nr_modes; m++) {
-		if (!turns[m].failed[0] &&
-		    compare(opts, s, &turns[m], &turns[0]).spread > BENCH_SPREAD)
+	for (unsigned m = 1; m < t->s->nr_modes; m++) {
+		if (!t->turn[m].failed[0] &&
+		    turns_ratio(t, m, 0, cost_of(t->s)).spread > BENCH_SPREAD)
 			return false;
 	}
 	return true;
 }
 
-/* ---- what it came to --------------------------------------------------------------- */
-
-static double pick(const struct turn *turn, unsigned samples,
-		   double (*value)(const struct sample *))
+static double pick(const struct turns *t, unsigned mode, sample_value *value)
 {
 	double values[STATS_MAX];
 
-	for (unsigned i = 0; i < samples; i++)
-		values[i] = value(&turn->samples[i]);
-	return median(values, samples);
-}
-
-static double speed(const struct sample *s)
-{
-	return s->bytes / s->ns;
-}
-
-static double cost(const struct sample *s)
-{
-	return s->cpu_ns / 1000 / (s->bytes / MIB);
+	turns_values(t, mode, value, values);
+	return median(values, t->run->opts->samples);
 }
 
 /* Notifications of what was sent just before a sample are read in it: 100 is the most. */
@@ -159,107 +64,68 @@ static double notes(const struct sample *s)
 
 static double enobufs(const struct sample *s)
 {
-	return s->enobufs;
+	return s->enobufs / s->parts;
 }
 
-static double p50(const struct sample *s)
+static void fill(struct row *row, struct turns *t, unsigned m)
 {
-	return s->p50_ns / 1000;
-}
+	struct sample sum = turns_sum(t, m);
+	double counted[STATS_MAX];
 
-static double p99(const struct sample *s)
-{
-	return s->p99_ns / 1000;
-}
-
-static double p999(const struct sample *s)
-{
-	return s->p999_ns / 1000;
-}
-
-static void fill(struct row *row, const struct bench_opts *opts, const struct turn *turn,
-		 const struct turn *first)
-{
-	unsigned n = opts->samples;
-
-	row->samples = n;
-	row->seconds = row->bytes = 0;
-	for (unsigned i = 0; i < n; i++) {
-		row->seconds += turn->samples[i].ns / 1e9;
-		row->bytes += turn->samples[i].bytes;
-	}
-	row->gbytes_per_s = pick(turn, n, speed);
-	row->cpu_us_per_mib = pick(turn, n, cost);
+	row->samples = t->run->opts->samples;
+	row->seconds = sum.ns / 1e9;
+	row->bytes = sum.bytes;
+	row->gbytes_per_s = pick(t, m, sample_gbytes_per_s);
+	row->cpu_us_per_mib = pick(t, m, sample_cpu_us_per_mib);
 	/* A span that is handed on is over before its notification comes: nobody knows. */
 	if (row->scenario.direction != DIR_RELAY)
-		row->zerocopied_pct = pick(turn, n, uncopied);
-	row->mapped_pct = pick(turn, n, mapped);
-	row->notes_per_mib = pick(turn, n, notes);
-	row->enobufs = pick(turn, n, enobufs);
-	row->p50_us = pick(turn, n, p50);
-	row->p99_us = pick(turn, n, p99);
-	row->p999_us = pick(turn, n, p999);
-	row->syscalls_per_mib = turn->counted.syscalls / (turn->counted.bytes / MIB);
-	if (!first->failed[0])
-		row->against_first = compare(opts, &row->scenario, turn, first);
+		row->zerocopied_pct = pick(t, m, uncopied);
+	row->mapped_pct = pick(t, m, mapped);
+	row->notes_per_mib = pick(t, m, notes);
+	row->enobufs = pick(t, m, enobufs);
+	row->p50_us = pick(t, m, sample_p50_us);
+	row->p99_us = pick(t, m, sample_p99_us);
+	row->p999_us = pick(t, m, sample_p999_us);
+	row->syscalls_per_mib =
+		median(counted, turns_counted(t, m, sample_syscalls_per_mib, counted));
+	if (!t->turn[0].failed[0])
+		row->against_first = turns_ratio(t, m, 0, cost_of(t->s));
 	row->settled = row->against_first.spread <= BENCH_SPREAD;
+	row->explained = t->turn[m].explained;
+	t->turn[m].explained = NULL;
 }
 
 /* ---- running it ----------------------------------------------------------------------- */
 
-static int start(const struct run *run, const struct scenario *s, struct turn *turns)
+static int measure(const struct run *run, struct turns *t)
 {
-	struct endpoints ends;
-	struct worker_opts opts;
+	int r = turns_take(t);
 
-	endpoints_of(run, s, &ends);
-	opts = worker_of(run, s, &ends);
-	for (unsigned m = 0; m < s->nr_modes; m++) {
-		int r;
-
-		opts.mode = s->modes[m];
-		r = worker_start(&turns[m].worker, &opts);
-		if (r == 0)
-			r = calibrate(&turns[m], s, run->opts->sample_ms);
-		if (r < 0)
-			drop_out(&turns[m], r);
-		if (r == -EINTR)
-			return r;
-	}
-	return 0;
-}
-
-static int measure(const struct run *run, const struct scenario *s, struct turn *turns)
-{
-	const struct bench_opts *opts = run->opts;
-	int r = take_turns(opts, turns, s->nr_modes);
-
-	for (unsigned i = 0;
-	     r == 0 && i < opts->repeats && !all_settled(opts, s, turns) && !is_late(run); i++)
-		r = take_turns(opts, turns, s->nr_modes);
-	for (unsigned m = 0; r == 0 && m < s->nr_modes; m++)
-		r = sample(opts, &turns[m], true, &turns[m].counted);
+	for (unsigned i = 0; r == 0 && i < run->opts->repeats && !all_settled(t) && !is_late(run);
+	     i++)
+		r = turns_take(t);
 	return r;
 }
 
 /* Figures, or for each row the reason why there are none. A negative errno ends it all. */
 static int run_scenario(const struct run *run, const struct scenario *s, struct row *rows)
 {
-	struct turn *turns = calloc(s->nr_modes, sizeof(*turns));
-	int r;
+	const struct manner plain = { .slices = 1, .slice_ms = run->opts->sample_ms };
+	struct turns *t = malloc(sizeof(*t));
+	int r = t ? turns_open(t, run, s, &plain) : -ENOMEM;
 
-	if (!turns)
-		return -ENOMEM;
-	r = start(run, s, turns);
-	if (r == 0)
-		r = measure(run, s, turns);
-	for (unsigned m = 0; m < s->nr_modes; m++) {
-		memcpy(rows[m].failed, turns[m].failed, sizeof(rows[m].failed));
-		if (r == 0 && !turns[m].failed[0])
-			fill(&rows[m], run->opts, &turns[m], &turns[0]);
-		worker_stop(&turns[m].worker);
+	if (r < 0) {
+		free(t);
+		return r;
 	}
-	free(turns);
+	r = measure(run, t);
+	for (unsigned m = 0; m < s->nr_modes; m++) {
+		memcpy(rows[m].failed, t->turn[m].failed, sizeof(rows[m].failed));
+		if (r == 0 && !rows[m].failed[0])
+			fill(&rows[m], t, m);
+	}
+	turns_close(t);
+	free(t);
 	return r;
 }
 
@@ -379,6 +245,8 @@ int bench_run(const struct bench_opts *opts, struct results *out, char *why, siz
 
 void bench_free(struct results *results)
 {
+	for (size_t i = 0; i < results->nr; i++)
+		free(results->rows[i].explained);
 	free(results->rows);
 	*results = (struct results){ 0 };
 }

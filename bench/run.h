@@ -3,6 +3,7 @@
 #ifndef ZCSOCK_BENCH_RUN_H
 #define ZCSOCK_BENCH_RUN_H
 
+#include "awake.h"
 #include "bench.h"
 #include "lab/lab.h"
 #include "peer.h"
@@ -35,6 +36,8 @@ uint64_t area_of(const struct run *run, const struct scenario *s);
 void endpoints_of(const struct run *run, const struct scenario *s, struct endpoints *out);
 struct worker_opts worker_of(const struct run *run, const struct scenario *s,
 			     const struct endpoints *ends);
+/* A clock that only goes on. */
+uint64_t run_now_ms(void);
 /* Whether patience is at its end, as far as this scenario has a share in it. */
 bool is_late(const struct run *run);
 /* Fills in instructions_per_call. -EINTR: asked to stop. -ENOENT: there is no valgrind. */

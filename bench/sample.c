@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define EXPLAIN_MOST 4096
+
 static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec t;
@@ -145,6 +147,22 @@ static void end(struct bench *b)
 
 /* ---- commands ------------------------------------------------------------------------------- */
 
+/* All in one line: an end of line within it becomes \n, a backslash two. */
+static void explain(const struct bench *b)
+{
+	char text[EXPLAIN_MOST] = "";
+
+	if (b->explain)
+		b->explain(b, text, sizeof(text));
+	printf("explain=");
+	for (const char *c = text; *c; c++) {
+		if (*c == '\n' || *c == '\\')
+			putchar('\\');
+		putchar(*c == '\n' ? 'n' : *c);
+	}
+	end_line();
+}
+
 /* false: none is left. */
 static bool command(struct bench *b)
 {
@@ -152,11 +170,16 @@ static bool command(struct bench *b)
 
 	if (b->by_hand)
 		return b->samples-- > 0;
-	if (!fgets(line, sizeof(line), stdin))
-		return false;
+	for (;;) {
+		if (!fgets(line, sizeof(line), stdin))
+			return false;
+		if (strcmp(line, "explain\n") != 0)
+			break;
+		explain(b);
+	}
 	if (sscanf(line, "%7s %" SCNu64, word, &b->sample_bytes) != 2 || !b->sample_bytes ||
 	    (strcmp(word, "run") != 0 && strcmp(word, "count") != 0))
-		errx(1, "not a command: run BYTES, count BYTES");
+		errx(1, "not a command: run BYTES, count BYTES, explain");
 	b->counting = word[0] == 'c';
 	return true;
 }

@@ -20,6 +20,12 @@
 #define AREA_MOST  (256ull << 20)
 #define AREA_HOT   (1ull << 20)
 
+/*
+ * Below what any receiver takes, so that each waits for data. Otherwise those that are about as
+ * fast as the source wait or do not wait as chance will have it, and luck is what is compared.
+ */
+#define BARS_RATE 1000000000
+
 #define PEER_MS	     5000 /* to connect */
 #define PEER_TICK_MS 100
 
@@ -63,7 +69,7 @@ static uint64_t choose_area(const struct bench_opts *opts)
 
 /* ---- time -------------------------------------------------------------------------- */
 
-static uint64_t now_ms(void)
+uint64_t run_now_ms(void)
 {
 	struct timespec ts;
 
@@ -75,7 +81,7 @@ bool is_late(const struct run *run)
 {
 	double patience = run->opts->patience_ms * run->share;
 
-	return patience > 0 && (double)(now_ms() - run->started_ms) > patience;
+	return patience > 0 && (double)(run_now_ms() - run->started_ms) > patience;
 }
 
 /* What a socket can hold is moved between two samples, and would flatter the next one. */
@@ -103,12 +109,17 @@ static int start_lab(struct run *run, const struct bench_opts *opts, char *why, 
 static int start_loopback(struct run *run, bool v6)
 {
 	struct sockaddr_storage addr = { .ss_family = v6 ? AF_INET6 : AF_INET };
+	struct bench_peer_opts opts = {
+		.cpu = run->far_cpu,
+		.awake = run->far_cpu != run->cpu,
+		.rate = run->opts->bars ? BARS_RATE : 0,
+	};
 
 	if (v6)
 		((struct sockaddr_in6 *)&addr)->sin6_addr = in6addr_loopback;
 	else
 		((struct sockaddr_in *)&addr)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	return bench_peer_start(&run->local[v6], &addr, run->far_cpu);
+	return bench_peer_start(&run->local[v6], &addr, &opts);
 }
 
 static bool needs_loopback(const struct plan *plan, bool v6)
@@ -231,7 +242,7 @@ static int find_peer(struct run *run, const char *text, char *why, size_t len)
 int run_open(struct run *run, const struct bench_opts *opts, const struct plan *plan,
 	     struct results *results, char *why, size_t len)
 {
-	*run = (struct run){ .opts = opts, .area = choose_area(opts), .started_ms = now_ms() };
+	*run = (struct run){ .opts = opts, .area = choose_area(opts), .started_ms = run_now_ms() };
 	run->buffer[DIR_TX] = socket_buffer("/proc/sys/net/ipv4/tcp_wmem");
 	run->buffer[DIR_RX] = socket_buffer("/proc/sys/net/ipv4/tcp_rmem");
 	run->buffer[DIR_RELAY] = run->buffer[DIR_RX];
@@ -337,7 +348,7 @@ struct worker_opts worker_of(const struct run *run, const struct scenario *s,
 		.warm = run->buffer[s->direction],
 		.cpu = run->cpu,
 		.stop = run->opts->stop,
-		.touch = run->opts->touch,
+		.touch = run->opts->touch || s->touch,
 		.udp = s->family == FAMILY_UDP4 || s->family == FAMILY_UDP6,
 	};
 }

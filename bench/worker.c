@@ -16,6 +16,8 @@
 
 #define ANSWER_MS 30000 /* a sample takes a fraction of it */
 #define TICK_MS	  100
+#define EXPLAIN	  "explain="
+#define LINE_MOST 8192 /* twice the text that a worker has room for */
 
 /* ---- its command line -------------------------------------------------------- */
 
@@ -34,6 +36,7 @@ void worker_args(struct worker_args *args, const struct worker_opts *opts)
 	snprintf(args->size, sizeof(args->size), "%llu", (unsigned long long)opts->size);
 	snprintf(args->area, sizeof(args->area), "%llu", (unsigned long long)opts->area);
 	snprintf(args->warm, sizeof(args->warm), "%llu", (unsigned long long)opts->warm);
+	snprintf(args->buffer, sizeof(args->buffer), "%llu", (unsigned long long)opts->buffer);
 	snprintf(args->cpu, sizeof(args->cpu), "%d", opts->cpu);
 	if (!realpath("/proc/self/exe", args->program))
 		strcpy(args->program, "zcsock");
@@ -46,6 +49,7 @@ void worker_args(struct worker_args *args, const struct worker_opts *opts)
 	put(args, &n, "--size", args->size);
 	put(args, &n, "--area", args->area);
 	put(args, &n, "--warm", args->warm);
+	put(args, &n, "--buffer", args->buffer);
 	put(args, &n, "--cpu", args->cpu);
 	if (opts->touch)
 		put(args, &n, "--touch", NULL);
@@ -85,6 +89,7 @@ static void read_sample(const char *line, struct sample *out)
 		if (at)
 			*fields[i].value = strtod(at + len, NULL);
 	}
+	out->parts = 1;
 }
 
 /* In ticks, as a signal that comes just before poll() does not end it. */
@@ -134,6 +139,34 @@ int worker_sample(struct worker *w, bool count, uint64_t bytes, struct sample *o
 	r = listen_to(w, "ns=", line, sizeof(line));
 	if (r == 0)
 		read_sample(line, out);
+	return r;
+}
+
+/* The reverse of what sample.c does. */
+static void unescape(const char *line, char *out, size_t len)
+{
+	size_t at = 0;
+
+	for (; *line && at + 1 < len; line++) {
+		bool escaped = line[0] == '\\' && line[1];
+
+		line += escaped;
+		out[at++] = escaped && *line == 'n' ? '\n' : *line;
+	}
+	out[at] = '\0';
+}
+
+int worker_explain(struct worker *w, char *out, size_t len)
+{
+	char line[LINE_MOST];
+	int r;
+
+	fputs("explain\n", w->in);
+	if (fflush(w->in) != 0)
+		return -EPIPE;
+	r = listen_to(w, EXPLAIN, line, sizeof(line));
+	if (r == 0)
+		unescape(line + strlen(EXPLAIN), out, len);
 	return r;
 }
 

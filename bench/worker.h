@@ -23,6 +23,7 @@ struct worker_opts {
 	const struct lab *lab; /* NULL: in the network that we are in */
 	uint64_t size, area;   /* bytes */
 	uint64_t warm;	       /* bytes before each sample */
+	uint64_t buffer;       /* bytes of a receiving socket; 0: the kernel's choice */
 	int cpu;
 	bool touch; /* read every cache line of what is received */
 	bool udp;
@@ -36,21 +37,22 @@ struct worker {
 	bool (*stop)(void);
 };
 
-/* What a worker says of a sample; NAN: it does not apply, or was not counted. */
+/* What a worker says of a sample, or a sum of them; NAN: does not apply, or was not counted. */
 struct sample {
+	double parts; /* of a sum; else 1 */
 	double ns, cpu_ns;
 	double bytes, calls;
 	double zerocopied, mapped; /* bytes */
 	double notes, enobufs;
 	double syscalls;
-	double p50_ns, p99_ns, p999_ns; /* of a round trip */
+	double p50_ns, p99_ns, p999_ns; /* of a round trip; of a sum: added up, too */
 };
 
 /* Its command line, from argv[0] to the NULL. It names strings of `opts`. */
 struct worker_args {
 	char program[PATH_MAX]; /* what to execute */
 	char *argv[24];
-	char size[24], area[24], warm[24], cpu[12];
+	char size[24], area[24], warm[24], buffer[24], cpu[12];
 };
 void worker_args(struct worker_args *args, const struct worker_opts *opts);
 
@@ -61,6 +63,8 @@ void worker_args(struct worker_args *args, const struct worker_opts *opts);
 int worker_start(struct worker *w, const struct worker_opts *opts);
 /* One sample; with `count` its system calls are counted, which makes them slower. */
 int worker_sample(struct worker *w, bool count, uint64_t bytes, struct sample *out);
+/* In words what it did and why, a line or more; "" if it is not the library. */
+int worker_explain(struct worker *w, char *out, size_t len);
 void worker_stop(struct worker *w);
 
 #endif

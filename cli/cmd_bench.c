@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/bars.h"
 #include "bench/bench.h"
 #include "bench/mover.h"
 #include "bench/report.h"
@@ -19,19 +20,26 @@ const char cmd_bench_usage[] =
 	"zcsock bench [--full] [--json FILE] [--direction LIST]\n"
 	"             [--path LIST] [--family LIST] [--size LIST] [--mode LIST]\n"
 	"             [--samples N] [--time MS] [--hot | --area BYTES] [--touch]\n"
-	"             [--instructions] [--mtu BYTES] [--peer HOST[:PORT]]\n"
+	"             [--instructions] [--explain] [--mtu BYTES]\n"
+	"             [--peer HOST[:PORT]]\n"
+	"       zcsock bench --bars [--json FILE] [--samples N] [--time MS]\n"
+	"             [--explain]\n"
 	"       zcsock bench --serve [ADDRESS:]PORT\n";
 
 #define TOUR_SAMPLES	 9
 #define TOUR_MS		 50
 #define FULL_MS		 100
+#define BARS_MS		 200
 #define LEAST_SAMPLES	 3		 /* fewer have no spread to speak of */
 #define AREA_MOST	 (1024ull << 20) /* every mode has as much of its own */
 #define TOUR_PATIENCE_MS 40000		 /* what is noisy is not measured anew after that */
+#define BARS_PATIENCE	 320 /* the same, in times of all samples of a mode: 9.6 minutes */
 
 enum {
 	OPT_AREA = 256,
+	OPT_BARS,
 	OPT_DIRECTION,
+	OPT_EXPLAIN,
 	OPT_FAMILY,
 	OPT_FULL,
 	OPT_HOT,
@@ -50,7 +58,9 @@ enum {
 
 static const struct option options[] = {
 	{ "area", required_argument, NULL, OPT_AREA },
+	{ "bars", no_argument, NULL, OPT_BARS },
 	{ "direction", required_argument, NULL, OPT_DIRECTION },
+	{ "explain", no_argument, NULL, OPT_EXPLAIN },
 	{ "family", required_argument, NULL, OPT_FAMILY },
 	{ "full", no_argument, NULL, OPT_FULL },
 	{ "help", no_argument, NULL, 'h' },
@@ -73,6 +83,7 @@ struct bench_cmd {
 	struct bench_opts bench;
 	const char *json, *serve;
 	const struct row *before; /* the last row that was shown */
+	const char *no_bars;	  /* an option that does not go with --bars */
 };
 
 static int usage_error(void)
@@ -197,12 +208,41 @@ static int add_list(struct plan_opts *plan, int option, char *list)
 	return r;
 }
 
+/* false: it takes a value. */
+static bool set_flag(struct bench_opts *bench, int option)
+{
+	switch (option) {
+	case OPT_BARS:
+		bench->bars = true;
+		return true;
+	case OPT_EXPLAIN:
+		bench->explain = true;
+		return true;
+	case OPT_FULL:
+		bench->plan.full = true;
+		return true;
+	case OPT_HOT:
+		bench->hot = true;
+		return true;
+	case OPT_INSTRUCTIONS:
+		bench->instructions = true;
+		return true;
+	case OPT_TOUCH:
+		bench->touch = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
 static int set(struct bench_cmd *cmd, int option, char *value)
 {
 	struct bench_opts *bench = &cmd->bench;
 	uint64_t bytes;
 	int r;
 
+	if (set_flag(bench, option))
+		return -1;
 	switch (option) {
 	case OPT_AREA:
 		return set_bytes("area", value, 4096, AREA_MOST, &bench->area);
@@ -214,18 +254,6 @@ static int set(struct bench_cmd *cmd, int option, char *value)
 		return set_number("samples", value, LEAST_SAMPLES, STATS_MAX, &bench->samples);
 	case OPT_TIME:
 		return set_number("time", value, 1, 10000, &bench->sample_ms);
-	case OPT_FULL:
-		bench->plan.full = true;
-		return -1;
-	case OPT_HOT:
-		bench->hot = true;
-		return -1;
-	case OPT_TOUCH:
-		bench->touch = true;
-		return -1;
-	case OPT_INSTRUCTIONS:
-		bench->instructions = true;
-		return -1;
 	case OPT_JSON:
 		cmd->json = value;
 		return -1;
@@ -246,13 +274,22 @@ static int set(struct bench_cmd *cmd, int option, char *value)
 	}
 }
 
+/* What --bars measures is given; this is about how, and about what is told. */
+static bool goes_with_bars(int option)
+{
+	return option == OPT_BARS || option == OPT_EXPLAIN || option == OPT_JSON ||
+	       option == OPT_SAMPLES || option == OPT_TIME;
+}
+
 static int parse(int argc, char **argv, struct bench_cmd *cmd)
 {
-	int option, nr = 0, r = -1;
+	int option, nr = 0, r = -1, index;
 
 	optind = 1;
-	while (r < 0 && (option = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
+	while (r < 0 && (option = getopt_long(argc, argv, "h", options, &index)) >= 0) {
 		r = set(cmd, option, optarg);
+		if (r < 0 && !goes_with_bars(option))
+			cmd->no_bars = options[index].name;
 		nr++;
 	}
 	if (r < 0 && optind < argc) {
@@ -265,6 +302,10 @@ static int parse(int argc, char **argv, struct bench_cmd *cmd)
 	}
 	if (r < 0 && cmd->serve && nr > 1) {
 		say("--serve stands alone: what is measured is said where it is measured");
+		return 2;
+	}
+	if (r < 0 && cmd->bench.bars && cmd->no_bars) {
+		say("--bars and --%s exclude each other", cmd->no_bars);
 		return 2;
 	}
 	return r;
@@ -296,15 +337,16 @@ static FILE *open_json(const struct bench_cmd *cmd)
 	return file;
 }
 
-static int write_json(const struct bench_cmd *cmd, FILE *file, const struct results *results)
+/* Of rows, or of bars. */
+static int write_json(const struct bench_cmd *cmd, FILE *file, const struct results *results,
+		      const struct bars_results *bars)
 {
 	bool ok;
 
-	if (file == stdout) /* main() sees whether that went well */
-		return report_json(results, file), 0;
-	(void)!ftruncate(fileno(file), 0); /* a pipe has nothing in it to begin with */
-	ok = report_json(results, file);
-	if (fclose(file) == 0 && ok)
+	if (file != stdout)			   /* main() sees whether that went well */
+		(void)!ftruncate(fileno(file), 0); /* a pipe has nothing in it to begin with */
+	ok = results ? report_json(results, file) : bars_report_json(bars, file);
+	if (file == stdout || (fclose(file) == 0 && ok))
 		return 0;
 	say("%s: %s", cmd->json, strerror(errno));
 	return 1;
@@ -337,9 +379,34 @@ static int measure(struct bench_cmd *cmd)
 		cmd->bench.progress = progress;
 	r = bench_run(&cmd->bench, &results, why, sizeof(why));
 	status = tell(cmd, &results, r, why);
-	if (json && r != -EINVAL && write_json(cmd, json, &results) != 0)
+	if (json && r != -EINVAL && write_json(cmd, json, &results, NULL) != 0)
 		status = 1;
 	bench_free(&results);
+	return status;
+}
+
+/* 0: the library reaches all of them. */
+static int measure_bars(struct bench_cmd *cmd)
+{
+	struct bars_results results;
+	bool shows = shows_table(cmd);
+	FILE *json = NULL;
+	char why[400];
+	int r, status;
+
+	if (cmd->json && !(json = open_json(cmd)))
+		return 1;
+	if (shows)
+		bars_report_heading();
+	r = bars_run(&cmd->bench, shows ? bars_report_one : NULL, &results, why, sizeof(why));
+	status = r < 0 || bars_count(results.bars, nr_bars, BAR_MET) < nr_bars;
+	if (r < 0)
+		say("%s", why);
+	else if (shows)
+		bars_report_summary(&results);
+	if (json && write_json(cmd, json, NULL, &results) != 0)
+		status = 1;
+	bars_free(&results);
 	return status;
 }
 
@@ -359,6 +426,23 @@ static int serve(const char *where)
 	return r == -EINVAL ? 2 : 1;
 }
 
+/* How long it takes, and what for. */
+static void choose_effort(struct bench_opts *bench)
+{
+	bool full = bench->plan.full;
+
+	bench->instructions |= full;
+	if (!bench->samples)
+		bench->samples = TOUR_SAMPLES;
+	if (!bench->sample_ms)
+		bench->sample_ms = full ? FULL_MS : bench->bars ? BARS_MS : TOUR_MS;
+	bench->repeats = 5;
+	if (bench->bars)
+		bench->patience_ms = bench->samples * bench->sample_ms * BARS_PATIENCE;
+	else if (!full)
+		bench->patience_ms = TOUR_PATIENCE_MS;
+}
+
 int cmd_bench(int argc, char **argv)
 {
 	struct bench_cmd cmd = { .bench = { .stop = stop_asked } };
@@ -372,13 +456,6 @@ int cmd_bench(int argc, char **argv)
 	if (cmd.serve)
 		return serve(cmd.serve);
 	cmd.bench.user = &cmd;
-	cmd.bench.instructions |= cmd.bench.plan.full;
-	if (!cmd.bench.samples)
-		cmd.bench.samples = TOUR_SAMPLES;
-	if (!cmd.bench.sample_ms)
-		cmd.bench.sample_ms = cmd.bench.plan.full ? FULL_MS : TOUR_MS;
-	cmd.bench.repeats = 5;
-	if (!cmd.bench.plan.full)
-		cmd.bench.patience_ms = TOUR_PATIENCE_MS;
-	return measure(&cmd);
+	choose_effort(&cmd.bench);
+	return cmd.bench.bars ? measure_bars(&cmd) : measure(&cmd);
 }

@@ -18,8 +18,6 @@
 #include "internal.h"
 #include "zcsock.h"
 
-#include <string.h>
-
 enum msg_kind {
 	M_FREE, /* released; its slot waits for those before it */
 	M_DATA,
@@ -92,6 +90,21 @@ static inline struct msg *txq_at(struct txq *q, uint32_t i)
 	return &q->ring[i & (q->cap - 1)];
 }
 
+/* By member: as a whole, gcc makes a "rep stos" of it, which takes longer than all that follows. */
+static inline void msg_clear(struct msg *m)
+{
+	m->token = m->len = m->sent = m->lent = 0;
+	m->lo = m->hi = m->at_ns = 0;
+	m->status = 0;
+	m->kind = m->how = 0;
+	m->lend = m->measure = m->event = m->pooled = m->own = m->sync = m->mapped = false;
+	m->iov = NULL;
+	m->one = (struct iovec){ NULL, 0 };
+	m->nr_iov = m->iov_i = 0;
+	m->iov_off = 0;
+	m->span_priv[0] = m->span_priv[1] = 0; /* record, head_len */
+}
+
 /*
  * An empty message at the tail, not yet part of the queue: txq_commit makes it so. NULL: no memory.
  */
@@ -102,9 +115,7 @@ static inline struct msg *txq_next(struct txq *q)
 	if (q->tail - q->head == q->cap && !txq_grow(q))
 		return NULL;
 	m = txq_at(q, q->tail);
-	/* A line at a time: as a whole it would become a slow "rep stos". */
-	memset(m, 0, sizeof(*m) / 2);
-	memset((char *)m + sizeof(*m) / 2, 0, sizeof(*m) / 2);
+	msg_clear(m);
 	return m;
 }
 

@@ -35,6 +35,7 @@ NAMES = {'path', 'direction', 'family', 'size', 'mode', 'compared_with', 'sample
 FIGURES = {'seconds', 'bytes', 'gbytes_per_s', 'cpu_us_per_mib', 'zerocopied_pct', 'mapped_pct',
            'syscalls_per_mib', 'instructions_per_call', 'notifications_per_mib', 'enobufs',
            'p50_us', 'p99_us', 'p999_us', 'ratio', 'ratio_spread_pct', 'settled'}
+BAR_KEYS = {'measure', 'goal', 'at_least', 'figure', 'spread', 'verdict', 'note', 'why'}
 
 
 # ---- running it ----------------------------------------------------------------------------------
@@ -148,8 +149,9 @@ def manual_names_every_mode_and_key(directory):
     check(named == {mode for group in MODES.values() for mode in group}, named)
     keys = page.split('# JSON')[1].split('\n# ')[0]
     named = set(re.findall(r'\*([a-z0-9_]+)\*', ''.join(re.findall(r'^\|\[? +(.*)$', keys, re.M))))
-    check(named == HOST_KEYS | NAMES | FIGURES | {'failed', 'schema', 'host', 'rows'},
-          named ^ (HOST_KEYS | NAMES | FIGURES))
+    known = HOST_KEYS | NAMES | FIGURES | BAR_KEYS | {'failed', 'schema', 'host', 'rows',
+                                                      'explained'}
+    check(named == known, named ^ known)
 
 
 @test
@@ -267,6 +269,12 @@ def bad_values(directory):
             refused([f'{option}={value}'], 2, f'--{option[2:]}')
     refused(['--hot', '--area', '1M'], 2, 'exclude each other')
     refused(['--serve', '0', '--hot'], 2, '--serve stands alone')
+    refused(['--serve', '0', '--bars'], 2, '--serve stands alone')
+    for args in (['--full'], ['--hot'], ['--touch'], ['--instructions'], ['--area', '1M'],
+                 ['--mtu', '9000'], ['--peer', '127.0.0.1'], ['--direction', 'tx'],
+                 ['--path', 'sink'], ['--family', 'tcp4'], ['--size', '4K'], ['--mode', 'copy']):
+        for both in (['--bars', *args], [*args, '--bars']):
+            refused(both, 2, f'--bars and {args[0]} exclude each other')
     refused(['--mode', ','.join(['copy'] * 13)], 2, '12 modes at the most')
     refused(['--size', ','.join(['4K'] * 17)], 2, '16 sizes at the most')
 
@@ -343,7 +351,8 @@ def modes_of_the_lab(directory):
     check_modes(found, 'tx')
     for mode in ('raw-msgzc', 'raw-uring'):
         row = row_of(found, mode)
-        check('failed' in row or row['zerocopied_pct'] > 90, row)
+        # a sample this short ends before its last notifications are read
+        check('failed' in row or row['zerocopied_pct'] > 50, row)
     check(row_of(found, 'raw-send')['zerocopied_pct'] is None, found)
     check_modes(rows('--path', 'sink', '--family', 'udp6', '--size', '57600'), 'udp')
 
@@ -403,6 +412,138 @@ def modes_in_your_order(directory):
           [(size, mode) for size in (65536, 4096) for mode in ('raw-send', 'copy', 'raw-send')])
     check(all(row['compared_with'] == 'raw-send' and row['touch'] for row in found), found)
     check(all(row['working_set'] == 2 << 20 for row in found), found)
+
+
+# ---- what the library says ---------------------------------------------------------------------------
+
+def explained_by(text):
+    """Every line is indented, and it is about sending and receiving."""
+    check(re.search('^ +send: ', text, re.M) and re.search('^ +receive: ', text, re.M), text)
+    check(all(line.startswith('    ') for line in text.splitlines()), text)
+
+
+@test
+def explained_below_its_row(directory):
+    args = ['--direction', 'tx,rx', '--path', 'loopback', '--family', 'tcp4', '--size', '64K',
+            '--mode', 'copy,adaptive,zerocopy']
+    run = bench(*QUICK, *args, '--explain')
+    parts = re.findall(r'^ +adaptive .*\n((?:    .*\n)*?) +zerocopy ', run.out, re.M)
+    check(len(parts) == 2, run.out)
+    for part in parts:
+        explained_by(part)
+    check(run.out.count('send: ') == 2, run.out)
+    check('send: ' not in bench(*QUICK, *args).out)
+    found = rows(*args, '--explain')
+    for row in found:
+        check(('explained' in row) == (row['mode'] == 'adaptive'), row)
+        check(row['mode'] != 'adaptive' or re.match('send: .*\n', row['explained']), row)
+    check(all('explained' not in row for row in rows(*args)))
+
+
+@test
+def explained_for_both_ends_of_a_relay(directory):
+    needs_lab()
+    row = row_of(rows('--direction', 'relay', '--family', 'tcp4', '--explain'), 'adaptive')
+    check(row['explained'].count('send: ') == 2, row)
+
+
+# ---- bars --------------------------------------------------------------------------------------------
+
+BARS = ['--bars', '--samples', '3', '--time', '5']
+BAR_LINE = (r'(.{56}) +(?:<=|>=) [0-9.]+ +([0-9.]+|-) +([0-9.]+%|-)  '
+            r'(met|missed|cannot tell)(: .+)?( \(.+\))?')
+
+
+def bars(*args, **more):
+    """Their exit status says whether all are met, and this one's test whether that is so."""
+    run = Command('bench', *BARS, '--json', 'bars', *args, **more).end()
+    found = json.loads(read('bars'))
+    check(run.process.returncode == (0 if all(bar['verdict'] == 'met' for bar in found) else 1),
+          run.out)
+    check(run.err == '', run.err)
+    return run, found
+
+
+def check_bar(bar):
+    check(set(bar) - {'explained'} == BAR_KEYS, bar)
+    check((bar['verdict'] == 'cannot tell') == (bar['why'] is not None), bar)
+    if bar['figure'] is None:
+        check(bar['verdict'] == 'cannot tell' and bar['spread'] is None, bar)
+    elif bar['spread'] is not None and bar['spread'] > 0.03:
+        check(bar['verdict'] == 'cannot tell' and 'spread' in bar['why'], bar)
+    else:
+        close = abs(bar['figure'] / bar['goal'] - 1) < 1e-5  # rounded on its way into the file
+        met = bar['figure'] >= bar['goal'] if bar['at_least'] else bar['figure'] <= bar['goal']
+        check(close or bar['verdict'] == ('met' if met else 'missed'), bar)
+
+
+def check_table(out, found):
+    """A heading, a line for each, and how many there are."""
+    lines = out.split('\n\n')[0].splitlines()
+    check(lines[0].split() == ['measure', 'goal', 'figure', 'spread', 'verdict'], out)
+    check(len(lines) == len(found) + 2, out)
+    for line, bar in zip(lines[1:], found):
+        match = re.fullmatch(BAR_LINE, line)
+        check(match and match[1].rstrip() == bar['measure'], line)
+        check(match[4] == bar['verdict'] and (match[5] is None) == (bar['why'] is None), line)
+        check((match[2] == '-') == (bar['figure'] is None), line)
+    counts = [sum(bar['verdict'] == verdict for bar in found)
+              for verdict in ('met', 'missed', 'cannot tell')]
+    check(lines[-1] == f'{len(found)} bars: {counts[0]} met, {counts[1]} missed, '
+          f'{counts[2]} cannot tell', out)
+
+
+def without_figure(found):
+    return [bar for bar in found if bar['figure'] is None]
+
+
+@test
+def bars_in_the_lab(directory):
+    needs_lab()
+    run, found = bars('--explain')
+    for bar in found:
+        check_bar(bar)
+    check_table(run.out, found)
+    for bar in without_figure(found):
+        check(re.search('uring: |valgrind|system calls cannot be counted', bar['why']), bar)
+    blocks = re.findall(r'^adaptive, (tx|rx|pingpong), [0-9]+ (?:B|KiB|MiB), (\w+):\n'
+                        r'((?: .*\n)+)', run.out, re.M)
+    check({block[:2] for block in blocks} ==
+          {('tx', 'sink'), ('tx', 'loopback'), ('rx', 'source'), ('rx', 'loopback'),
+           ('pingpong', 'loopback')}, run.out)
+    for block in blocks:
+        explained_by(block[2])
+    told = [bar for bar in found if 'explained' in bar]
+    check(len(told) == len(blocks) and
+          all(' of adaptive to ' in bar['measure'] for bar in told), told)
+
+
+@test
+def bars_without_root(directory):
+    more = {'env': {'HOME': '/'}}
+    if os.geteuid() == 0:
+        more |= {'user': ORDINARY, 'group': ORDINARY, 'extra_groups': []}
+        os.chmod('.', 0o777)
+    try:
+        run, found = bars(**more)
+    except PermissionError:
+        raise Skip(f'user {ORDINARY} may not run {COMMAND}') from None
+    check_table(run.out, found)
+    check(run.process.returncode == 1 and '\nadaptive, ' not in run.out, run.out)
+    for bar in found:
+        check_bar(bar)
+        check('explained' not in bar, bar)
+        lab = ' sink ' in bar['measure'] or ' source ' in bar['measure']
+        check(('no lab: ' in str(bar['why'])) == lab, bar)
+
+
+@test
+def bars_as_json_alone(directory):
+    run = Command('bench', '--bars', '--json', '-')
+    wait_for_worker()
+    stop(run)
+    found = json.loads(run.out)
+    check(len(found) > 30 and all(bar['verdict'] == 'cannot tell' for bar in found[6:]), run.out)
 
 
 # ---- instructions ------------------------------------------------------------------------------------
