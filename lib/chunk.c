@@ -2,9 +2,10 @@
 /*
  * chunk.c - pool memory in small pieces
  *
- * Pieces are laid one after the other and each holds a reference to its buffer, so that a chunk
- * that was replaced lives until its last piece is back. When all pieces of the current chunk are
- * back it begins anew: the memory that was used last is the memory that is still in the cache.
+ * Pieces are laid one after the other. Those of the current chunk are only counted; when it is
+ * replaced each of them gets a reference to its buffer, which so lives until the last one is back.
+ * When all pieces of the current chunk are back it begins anew: the memory that was used last is
+ * the memory that is still in the cache.
  */
 #include "ctx.h"
 
@@ -27,17 +28,12 @@ ZCS_EXPORT void zcs_buf_free(struct zcs_ctx *ctx, void *buf)
 
 #define PIECE_ALIGN 64u
 
-static bool chunk_has(const struct chunk *ch, const void *piece)
-{
-	const char *p = piece;
-
-	return ch->base && p >= ch->base && p < ch->base + ch->len;
-}
-
 void chunk_drop(struct zcs_ctx *ctx, struct chunk *ch)
 {
-	if (ch->base)
+	if (ch->base) {
+		pool_ref(&ctx->pool, ch->base, ch->live);
 		pool_unref(&ctx->pool, ch->base);
+	}
 	*ch = (struct chunk){ 0 };
 }
 
@@ -54,9 +50,8 @@ char *chunk_room(struct zcs_ctx *ctx, struct chunk *ch, size_t chunk_len, size_t
 	return ch->base + ch->used;
 }
 
-void chunk_take(struct zcs_ctx *ctx, struct chunk *ch, size_t len)
+void chunk_take(struct chunk *ch, size_t len)
 {
-	pool_ref(&ctx->pool, ch->base);
 	ch->used += (len + PIECE_ALIGN - 1) & ~(size_t)(PIECE_ALIGN - 1);
 	if (ch->used > ch->len)
 		ch->used = ch->len;
@@ -65,9 +60,10 @@ void chunk_take(struct zcs_ctx *ctx, struct chunk *ch, size_t len)
 
 void chunk_give(struct zcs_ctx *ctx, struct chunk *ch, const void *piece)
 {
-	if (chunk_has(ch, piece) && --ch->live == 0)
+	if (!chunk_has(ch, piece))
+		pool_unref(&ctx->pool, piece);
+	else if (ch->live && --ch->live == 0)
 		ch->used = 0;
-	pool_unref(&ctx->pool, piece);
 }
 
 void *chunk_alloc(struct zcs_ctx *ctx, struct chunk *ch, size_t chunk_len, size_t len)
@@ -76,7 +72,7 @@ void *chunk_alloc(struct zcs_ctx *ctx, struct chunk *ch, size_t chunk_len, size_
 	char *p = chunk_room(ctx, ch, chunk_len, len, &room);
 
 	if (p)
-		chunk_take(ctx, ch, len);
+		chunk_take(ch, len);
 	return p;
 }
 

@@ -214,13 +214,18 @@ ZCS_EXPORT void zcs_conn_close(struct zcs_conn *c)
 	conn_set_timer(c);
 }
 
-ZCS_EXPORT void zcs_conn_abort(struct zcs_conn *c)
+void close_now(struct zcs_conn *c)
 {
 	if (c->closed)
 		return;
 	if (!c->closing)
 		start_close(c);
 	close_abort(c, -ECONNABORTED);
+}
+
+ZCS_EXPORT void zcs_conn_abort(struct zcs_conn *c)
+{
+	close_now(c);
 }
 
 ZCS_EXPORT int zcs_conn_shutdown(struct zcs_conn *c)
@@ -230,5 +235,5 @@ ZCS_EXPORT int zcs_conn_shutdown(struct zcs_conn *c)
 	if (c->closing)
 		return -EPIPE;
 	c->shut_wanted = true;
-	return zcs_conn_flush(c);
+	return tx_flush(c);
 }

@@ -211,6 +211,7 @@ uint64_t rx_budget_room(const struct zcs_conn *c); /* bytes that may still be bo
 
 /* span.c */
 void span_fill(struct zcs_conn *c, struct zcs_span *s, char *base, size_t len, uint32_t flags);
+void span_give_back(struct zcs_ctx *ctx, const struct zcs_span *spans, size_t nr);
 bool span_is_of(const struct zcs_ctx *ctx, const struct zcs_span *s);
 void span_unstall(struct zcs_ctx *ctx); /* budget came back: those that wait for it read on */
 
@@ -220,5 +221,6 @@ void conn_unlink(struct zcs_conn *c); /* from all lists of the context but `conn
 void close_step(struct zcs_conn *c);
 void close_deadline(struct zcs_conn *c);
 void close_abort(struct zcs_conn *c, int status);
+void close_now(struct zcs_conn *c); /* zcs_conn_abort */
 
 #endif

@@ -223,7 +223,7 @@ ZCS_EXPORT int zcs_ctx_wait(struct zcs_ctx *ctx, struct zcs_event *events, size_
 		n = process(ctx, 0, waits ? 0 : left);
 		if (n < 0 && (n != -EINTR || !waits))
 			return n;
-		n = zcs_ctx_events(ctx, events, max);
+		n = event_take(ctx, events, max);
 		if (n || !timeout_ms)
 			return n;
 		if (timeout_ms > 0) {
@@ -427,7 +427,7 @@ ZCS_EXPORT void zcs_ctx_abandon(struct zcs_ctx *ctx)
 		struct zcs_conn *c = container_of(e, struct zcs_conn, all);
 
 		e = e->next;
-		zcs_conn_abort(c);
+		close_now(c);
 	}
 	for (e = ctx->conns.next; e != &ctx->conns; e = e->next)
 		container_of(e, struct zcs_conn, all)->nr_spans = 0;

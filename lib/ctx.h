@@ -91,8 +91,13 @@ int opts_copy(void *dst, size_t dst_size, const void *src);
 /* Where the next piece of at least `want` bytes may go, *room bytes at most; NULL: no memory. */
 char *chunk_room(struct zcs_ctx *ctx, struct chunk *ch, size_t chunk_len, size_t want,
 		 size_t *room);
+static inline bool chunk_has(const struct chunk *ch, const void *piece)
+{
+	return (uintptr_t)piece - (uintptr_t)ch->base < ch->len;
+}
+
 /* The first len bytes of that room are a piece now. */
-void chunk_take(struct zcs_ctx *ctx, struct chunk *ch, size_t len);
+void chunk_take(struct chunk *ch, size_t len);
 void *chunk_alloc(struct zcs_ctx *ctx, struct chunk *ch, size_t chunk_len,
 		  size_t len); /* both at once */
 void chunk_give(struct zcs_ctx *ctx, struct chunk *ch, const void *piece);

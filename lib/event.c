@@ -90,7 +90,7 @@ static void bury(struct zcs_ctx *ctx)
 	}
 }
 
-ZCS_EXPORT int zcs_ctx_events(struct zcs_ctx *ctx, struct zcs_event *events, size_t max)
+int event_take(struct zcs_ctx *ctx, struct zcs_event *events, size_t max)
 {
 	struct evq *q = &ctx->evq;
 	size_t n = 0;
@@ -115,4 +115,9 @@ ZCS_EXPORT int zcs_ctx_events(struct zcs_ctx *ctx, struct zcs_event *events, siz
 	if (event_is_waiting(ctx))
 		ctx_wake(ctx);
 	return (int)n;
+}
+
+ZCS_EXPORT int zcs_ctx_events(struct zcs_ctx *ctx, struct zcs_event *events, size_t max)
+{
+	return event_take(ctx, events, max);
 }

@@ -35,7 +35,7 @@ ZCS_EXPORT int zcs_conn_policy(const struct zcs_conn *c, struct zcs_policy *out)
 	struct policy_path *path = conn_path((struct zcs_conn *)c);
 	struct zcs_policy p = {
 		.kernel_copies = path->mode != POLICY_LENDING,
-		.scarce_below = path->scarce,
+		.scarce_below = policy_scarce(path, ctx_now()),
 	};
 	const struct link *link = conn_link((struct zcs_conn *)c);
 

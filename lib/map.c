@@ -158,7 +158,7 @@ static void take_mapped(struct rx *rx, struct map_call *m)
 		rx_add_span(rx, m->addr, GUARD(14) ? mapped : m->len, ZCS_SPAN_MAPPED);
 	}
 	if (copied) {
-		chunk_take(c->ctx, &c->ctx->rx, copied);
+		chunk_take(&c->ctx->rx, copied);
 		rx_add_span(rx, m->copybuf, copied, 0);
 	}
 	/* What it left behind will have to be copied as well. */

@@ -25,7 +25,7 @@ bool msg_ref_pool(struct zcs_conn *c, const struct iovec *v)
 
 	if (!v->iov_len || !pool_owns(p, v->iov_base, v->iov_len))
 		return false;
-	pool_ref(p, v->iov_base);
+	pool_ref(p, v->iov_base, 1);
 	return true;
 }
 

@@ -462,12 +462,12 @@ bool pool_is_callers(const struct pool *p, const void *addr)
 	return at.start && !at.start->internal;
 }
 
-void pool_ref(struct pool *p, const void *addr)
+void pool_ref(struct pool *p, const void *addr, uint32_t nr)
 {
 	struct place at = find_live(p, addr);
 
 	if (at.start)
-		at.start->refs++;
+		at.start->refs += nr;
 }
 
 void pool_unref(struct pool *p, const void *addr)

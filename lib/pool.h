@@ -61,7 +61,7 @@ bool pool_owns(const struct pool *p, const void *addr, size_t len);
  * References to the buffer that addr lies in; addr need not be its start. What lies in no live
  * buffer is left alone.
  */
-void pool_ref(struct pool *p, const void *addr);
+void pool_ref(struct pool *p, const void *addr, uint32_t nr);
 void pool_unref(struct pool *p, const void *addr);	    /* the last one frees the buffer */
 bool pool_is_start(const struct pool *p, const void *addr); /* what zcs_buf_free must be given */
 /* Whether addr lies in a live buffer of the caller's, not of the library's own. */

@@ -132,7 +132,8 @@ int reap(struct zcs_conn *c, unsigned max)
 	ctx_look_at_clock(c->ctx);
 	if (!c->tcp) /* others may take the flag for nothing, and hand out the stream */
 		return 0;
-	if (ledger_out(&c->ledger) && later_is_due(&conn_link(c)->notes))
+	if (c->send_way == ZCS_WAY_ADAPT && ledger_out(&c->ledger) &&
+	    later_is_due(&conn_link(c)->notes))
 		n = read_measured(c, max);
 	else
 		n = read_queue(c, max);

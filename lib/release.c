@@ -85,7 +85,7 @@ static void drop_span(struct zcs_conn *c, const struct msg *m)
 	};
 
 	if (!(m->sync && m->status && !m->sent))
-		zcs_span_release(c->ctx, &span, 1);
+		span_give_back(c->ctx, &span, 1);
 }
 
 /* Returns what it took of the budgets: many that come at once are given back at once. */

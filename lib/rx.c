@@ -90,8 +90,11 @@ ZCS_EXPORT int zcs_conn_expect(struct zcs_conn *c, size_t bytes)
 	if (c->error || c->closing)
 		return c->error ? c->error : -EPIPE;
 	c->expect = bytes;
-	/* While something may be queued the mark stays: the caller reads first. */
-	if ((!c->rx_told && !c->rx_maybe) || !GUARD(11))
+	/*
+	 * After a wake-up the mark stays until the caller has read; after -EAGAIN it is the only
+	 * thing that will tell of what is left in the queue.
+	 */
+	if ((!c->rx_told && !c->rx_fresh) || !GUARD(11))
 		set_lowat(c);
 	return 0;
 }
@@ -204,7 +207,7 @@ static int rx_copy(struct rx *rx)
 	if (want != c->rx_skip)
 		note_short_read(c, want, r);
 	c->rx_skip -= min_u64(c->rx_skip, r);
-	chunk_take(ctx, &ctx->rx, r);
+	chunk_take(&ctx->rx, r);
 	rx_add_span(rx, buf, r, 0);
 	rx->copied += r;
 	policy_rx_result(&c->policy_rx, false, 0, r);
@@ -227,7 +230,7 @@ static int rx_urgent(struct rx *rx)
 	c->rx_oob = false;
 	if (r != 1)
 		return 0;
-	chunk_take(c->ctx, &c->ctx->rx, 1);
+	chunk_take(&c->ctx->rx, 1);
 	rx_add_span(rx, buf, 1, ZCS_SPAN_URGENT);
 	return 1;
 }

@@ -230,20 +230,24 @@ static bool stands_alone(const struct zcs_conn *c, const struct zcs_msg *in, con
 	       m->len <= (m->lend ? c->flag_cap : TX_COPY_CAP) && !c->adoption;
 }
 
-/* Into the queue with what the kernel took of it. */
-static inline int accept_taken(struct zcs_conn *c, struct msg *m, uint32_t flags, ssize_t taken)
+/* The kernel took all of it at once. What was copied is done; what is lent waits in the queue. */
+static int sent_whole(struct zcs_conn *c, struct msg *m)
 {
-	uint32_t i = c->q->tail;
-	bool lent = m->how & ZCS_LENT;
-
-	m->sync = !lent;
-	enqueue(c, m, flags);
-	if (m->sent == m->len) {
-		c->q->cursor++;
-		reap_due(c);
-		return 0;
+	c->stats.tx_msgs++;
+	if (!m->lent) {
+		evq_unreserve(&c->ctx->evq);
+		msg_drop(c, m);
+		txq_put(c);
+		return 1;
 	}
-	return push_and_say(c, i, flags, taken < 0 ? (int)taken : 0);
+	c->lent += m->len;
+	c->ctx->lent += m->len;
+	txq_commit(c->q);
+	c->q->cursor++;
+	if (c->loan_age_ms)
+		conn_set_timer(c);
+	reap_due(c);
+	return 0;
 }
 
 static int accept_msg(struct zcs_conn *c, const struct zcs_msg *in, size_t len)
@@ -251,6 +255,7 @@ static int accept_msg(struct zcs_conn *c, const struct zcs_msg *in, size_t len)
 	struct txq *q = txq_get(c);
 	struct msg *m = q ? txq_next(q) : NULL;
 	ssize_t taken = 0;
+	uint32_t i;
 
 	if (!m || evq_reserve(&c->ctx->evq) < 0) {
 		txq_put(c);
@@ -272,14 +277,12 @@ static int accept_msg(struct zcs_conn *c, const struct zcs_msg *in, size_t len)
 	m->lo = m->hi = c->ledger.next;
 	if (stands_alone(c, in, m))
 		taken = tx_now(c, m);
-	if (taken == (ssize_t)len && !m->lent) {
-		c->stats.tx_msgs++;
-		evq_unreserve(&c->ctx->evq);
-		msg_drop(c, m);
-		txq_put(c);
-		return 1;
-	}
-	return accept_taken(c, m, in->flags, taken);
+	if (taken == (ssize_t)len)
+		return sent_whole(c, m);
+	m->sync = !m->lent; /* what is lent in part has an event to tell all */
+	i = q->tail;
+	enqueue(c, m, in->flags);
+	return push_and_say(c, i, in->flags, taken < 0 ? (int)taken : 0);
 }
 
 static int send_msg(struct zcs_conn *c, const struct zcs_msg *in)

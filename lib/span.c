@@ -85,7 +85,8 @@ static bool give_memory(struct zcs_ctx *ctx, const struct zcs_span *s)
 	if (s->flags & ZCS_SPAN_MAPPED)
 		return window_owns(&ctx->window, span_start(ctx, s)) &&
 		       window_release(&ctx->window, span_start(ctx, s), span_charge(s));
-	if (!pool_owns(&ctx->pool, copy_start(s), span_charge(s)))
+	if (!chunk_has(&ctx->rx, copy_start(s)) &&
+	    !pool_owns(&ctx->pool, copy_start(s), span_charge(s)))
 		return false;
 	chunk_give(ctx, &ctx->rx, copy_start(s));
 	return true;
@@ -99,7 +100,7 @@ static void release(struct zcs_ctx *ctx, const struct zcs_span *s)
 	span_conn(s)->nr_spans--;
 }
 
-ZCS_EXPORT void zcs_span_release(struct zcs_ctx *ctx, const struct zcs_span *spans, size_t nr)
+void span_give_back(struct zcs_ctx *ctx, const struct zcs_span *spans, size_t nr)
 {
 	if (ctx->forfeited)
 		return;
@@ -108,6 +109,11 @@ ZCS_EXPORT void zcs_span_release(struct zcs_ctx *ctx, const struct zcs_span *spa
 	if (!list_is_empty(&ctx->stalled))
 		span_unstall(ctx);
 	ctx_pool_back(ctx);
+}
+
+ZCS_EXPORT void zcs_span_release(struct zcs_ctx *ctx, const struct zcs_span *spans, size_t nr)
+{
+	span_give_back(ctx, spans, nr);
 }
 
 ZCS_EXPORT int zcs_span_stabilize(struct zcs_ctx *ctx, struct zcs_span *s)
@@ -168,7 +174,7 @@ void post_drain(struct zcs_ctx *ctx)
 	while (p) {
 		struct post *next = p->next;
 
-		zcs_span_release(ctx, p->spans, p->nr);
+		span_give_back(ctx, p->spans, p->nr);
 		free(p);
 		p = next;
 	}

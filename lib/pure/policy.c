@@ -124,13 +124,13 @@ static bool is_probe(struct policy_path *path, uint64_t now_ns)
 	return true;
 }
 
-static bool is_scarce(struct policy_path *path, uint64_t len, uint64_t now_ns)
+uint32_t policy_scarce(struct policy_path *path, uint64_t now_ns)
 {
-	if (now_ns - path->scarce_ns >= SECOND_NS) {
+	while (path->scarce && now_ns - path->scarce_ns >= SECOND_NS) {
 		path->scarce = path->scarce > SCARCE_MIN ? path->scarce / 2 : 0;
-		path->scarce_ns = now_ns;
+		path->scarce_ns += SECOND_NS;
 	}
-	return len < path->scarce;
+	return path->scarce;
 }
 
 enum policy_why policy_send(const struct policy *p, struct policy_path *path, struct link *link,
@@ -141,7 +141,7 @@ enum policy_why policy_send(const struct policy *p, struct policy_path *path, st
 		return POLICY_SMALL;
 	if (path->mode != POLICY_LENDING)
 		return is_probe(path, now_ns) ? POLICY_FLAG : POLICY_KERNEL_COPIES;
-	if (path->scarce && is_scarce(path, len, now_ns))
+	if (path->scarce && len < policy_scarce(path, now_ns))
 		return POLICY_SCARCE;
 	if (p->zerocopy_min)
 		return POLICY_FLAG;

@@ -95,6 +95,8 @@ struct link *policy_link(struct policy *p, uint64_t key, uint64_t now_ns);
  */
 enum policy_why policy_send(const struct policy *p, struct policy_path *path, struct link *link,
 			    uint64_t len, uint64_t now_ns, bool *measure);
+/* Bytes below which messages leave what memory for lending there is to larger ones; 0: none do. */
+uint32_t policy_scarce(struct policy_path *path, uint64_t now_ns);
 /* The kernel had no memory to track a flagged call (ENOBUFS). */
 void policy_refused(struct policy_path *path, uint64_t now_ns);
 /* A notification of `nr` calls (0: ignored); `copied` is a hint for its first part. */

@@ -252,7 +252,7 @@ static void owns__whole_ranges_of_live_buffers(void **state)
 	pool_unref(&p, a);
 	assert_false(pool_owns(&p, a, 1));
 	assert_null(pool_start(&p, a + PAGE));
-	pool_ref(&p, a); /* nobody's */
+	pool_ref(&p, a, 1); /* nobody's */
 	pool_unref(&p, here);
 	/* Pages in the middle of what was one buffer are looked up right when they are several. */
 	assert_ptr_equal(pool_alloc(&p, PAGE, NULL, POOL_CALLER), a);
@@ -271,8 +271,8 @@ static void ref__anywhere_in_the_buffer(void **state)
 	pool_init(&p, 64 * MIB, 0, ZCS_HUGE_THP);
 	a = pool_alloc(&p, 64 * 1024, NULL, POOL_CALLER);
 	big = pool_alloc(&p, 7 * MIB, NULL, POOL_CALLER);
-	pool_ref(&p, a + 12345);
-	pool_ref(&p, big + 6 * MIB + 1);
+	pool_ref(&p, a + 12345, 1);
+	pool_ref(&p, big + 6 * MIB + 1, 1);
 	pool_unref(&p, a);
 	pool_unref(&p, big);
 	assert_true(pool_owns(&p, a, 64 * 1024));
@@ -441,7 +441,7 @@ static void condemn__pages_never_come_back(void **state)
 	pool_init(&p, 64 * MIB, 4 * MIB, ZCS_HUGE_THP);
 	a = pool_alloc(&p, 16 * PAGE, NULL, POOL_CALLER);
 	b = pool_alloc(&p, PAGE, NULL, POOL_CALLER);
-	pool_ref(&p, a + PAGE);
+	pool_ref(&p, a + PAGE, 1);
 	pool_condemn(&p, a + 2 * PAGE);
 	pool_condemn(&p, a); /* once is enough */
 	assert_int_equal(p.condemned, 16 * PAGE);
@@ -469,7 +469,7 @@ static void condemn__after_the_callers_free(void **state)
 	(void)state;
 	pool_init(&p, 64 * MIB, 4 * MIB, ZCS_HUGE_THP);
 	a = pool_alloc(&p, PAGE, NULL, POOL_INTERNAL);
-	pool_ref(&p, a); /* a message */
+	pool_ref(&p, a, 1); /* a message */
 	pool_unref(&p, a);
 	pool_condemn(&p, a);
 	assert_int_equal(p.condemned, PAGE);
@@ -588,7 +588,7 @@ static void model_step(struct pool *p, struct rng *rng)
 			false; /* trimming would leave more mapped than the model counts */
 		model_alloc(p, rng);
 	} else if (what < 45) {
-		pool_ref(p, b->base + rng_between(rng, 0, (int64_t)b->len - 1));
+		pool_ref(p, b->base + rng_between(rng, 0, (int64_t)b->len - 1), 1);
 		b->refs++;
 	} else if (what < 50) {
 		pool_condemn(p, b->base);
