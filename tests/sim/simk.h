@@ -73,6 +73,7 @@ struct sim_world {
 	struct sim_price { /* of a sending call, and of the bytes that it takes */
 		uint32_t call_ns, kib_ns;
 	} copy_price, flag_price;
+	unsigned noise_pct;	/* what is paid is up to this much more or less */
 	uint32_t optmem_max;	/* bytes per socket */
 	unsigned eintr_pct;	/* of epoll_wait: elsewhere the real table calls again by itself */
 	unsigned mmap_fail_pct; /* memory runs out */
@@ -81,6 +82,9 @@ struct sim_world {
 	uint64_t calls;		/* system calls so far */
 	uint64_t locked_pages;
 	unsigned errq_reads, map_calls, sendmsg_calls, hint_calls;
+	unsigned timed_sends; /* sendmsg with the CPU clock read right before and right after */
+	unsigned out_reports; /* sockets that epoll reported with EPOLLOUT */
+	unsigned reports;     /* sockets that epoll reported */
 };
 
 extern struct sim_world sim;
@@ -119,6 +123,8 @@ uint32_t sim_poll(int fd);
 /* Runs until fd is readable or ns have passed; false: it is not. */
 bool sim_run_until_readable(int fd, uint64_t ns);
 bool sim_is_open(int fd);
+/* EPOLL* bits that epoll sets wait for. */
+uint32_t sim_watched(int fd);
 
 /* ---- streams --------------------------------------------------------------------------------- */
 

@@ -76,6 +76,16 @@ uint32_t sim_poll(int fd)
 	return kfile_poll(kfile_get(fd));
 }
 
+uint32_t sim_watched(int fd)
+{
+	struct file *f = kfile_get(fd);
+	uint32_t events = 0;
+
+	for (struct list *e = f->watchers.next; e != &f->watchers; e = e->next)
+		events |= container_of(e, struct watch, of_file)->events;
+	return events;
+}
+
 /* mask 0 wakes everybody, as a change of state does. */
 void kfile_wake(struct file *f, uint32_t mask)
 {
@@ -209,6 +219,8 @@ static int collect(struct file *ep, struct epoll_event *evs, int max)
 			w->ready = false;
 			continue;
 		}
+		sim.reports += w->file->kind == FILE_TCP;
+		sim.out_reports += w->file->kind == FILE_TCP && up & EPOLLOUT;
 		evs[n].events = up;
 		evs[n++].data.u64 = w->data;
 		w->ready = !(w->events & EPOLLET);

@@ -223,7 +223,11 @@ static ssize_t tcp_send(struct sim_tcp *s, const struct msghdr *msg, int flags, 
 
 static void pay(const struct sim_price *price, ssize_t bytes)
 {
-	sim.cpu_ns += price->call_ns + (uint64_t)(bytes > 0 ? bytes : 0) * price->kib_ns / 1024;
+	uint64_t ns = price->call_ns + (uint64_t)(bytes > 0 ? bytes : 0) * price->kib_ns / 1024;
+
+	if (sim.noise_pct)
+		ns = ns * (100 - sim.noise_pct + sim_rnd(2 * sim.noise_pct + 1)) / 100;
+	sim.cpu_ns += ns;
 }
 
 ssize_t sim_sys_sendmsg(int fd, const struct msghdr *msg, int flags)

@@ -326,8 +326,15 @@ static uint64_t sys_clock_ns(bool coarse)
 	return coarse ? sim.now - sim.now % (4 * SIM_MS) : sim.now;
 }
 
+/* A measured call is one between two readings, with nothing else; each belongs to one call only. */
 static uint64_t sys_cpu_ns(void)
 {
+	static uint64_t calls, sends;
+	bool timed = sim.calls == calls + 1 && sim.sendmsg_calls == sends + 1;
+
+	sim.timed_sends += timed;
+	calls = timed ? 0 : sim.calls;
+	sends = sim.sendmsg_calls;
 	return sim.cpu_ns;
 }
 
