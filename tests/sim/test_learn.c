@@ -466,6 +466,19 @@ static void scarce(bool optmem)
 	app_end(&app);
 }
 
+static void scarce_fades_in_silence(void)
+{
+	struct app_conn *c = open_scarce(false);
+
+	run_out(c);
+	sim_peer_silence(c->tcp, false);
+	app_drain(&app);
+	app_take(&app, 60000);
+	sim_equal(policy_of(c).scarce_below, 0);
+	sim_equal(send_some(c, 4, 20000, 0), 100);
+	app_end(&app);
+}
+
 static void scarce_memlock(void)
 {
 	scarce(false);
@@ -635,6 +648,7 @@ int main(void)
 		{ "pinned_by_threshold", pinned_by_threshold },
 		{ "kernel_copies", kernel_copies },
 		{ "kernel_copies_half", kernel_copies_half },
+		{ "scarce_fades_in_silence", scarce_fades_in_silence },
 		{ "scarce_memlock", scarce_memlock },
 		{ "scarce_optmem", scarce_optmem },
 		{ "one_in_64_is_measured", one_in_64_is_measured },
