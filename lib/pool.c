@@ -16,16 +16,9 @@
 #include "sys.h"
 #include "zcsock.h"
 
-#include <linux/mman.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 
 #define SLAB_PAGES (ZCSI_HUGE / ZCSI_PAGE)
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
 
 /* What `start` leads to is valid at the first page of a buffer only. */
 struct pool_page {
@@ -42,6 +35,7 @@ struct pool_slab {
 	size_t len;	  /* ZCSI_HUGE; more: one large buffer */
 	uint32_t nr_used; /* pages that are not free */
 	uint32_t nr_live; /* of them, in buffers with references */
+	uint16_t tag;	  /* of pool_mapping; 0: none */
 	uint64_t used[SLAB_PAGES / 64];
 	struct pool_page pages[];
 };
@@ -154,79 +148,7 @@ static struct place find_live(const struct pool *p, const void *addr)
 	return at;
 }
 
-/* ---- memory --------------------------------------------------------------------------------- */
-
-/*
- * mmap(MAP_HUGETLB) only reserves. Where a control group allows fewer pages than were reserved, as
- * container hosts do, or the memory policy has none, the first touch is a SIGBUS. Filling the pages
- * now makes that an error instead (MADV_POPULATE_WRITE, Linux 5.14); where that cannot be asked
- * for, such pages are left alone.
- */
-static char *map_hugetlb(size_t len)
-{
-	char *mem = zcsi_sys->mmap(NULL, len, PROT_READ | PROT_WRITE,
-				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB, -1);
-
-	if (mem && zcsi_sys->madvise(mem, len, MADV_POPULATE_WRITE) < 0) {
-		(void)zcsi_sys->munmap(mem, len);
-		mem = NULL;
-	}
-	return mem;
-}
-
-/* What cannot be trimmed away stays behind as untouched address space, which costs nothing. */
-static char *map_aligned(size_t len)
-{
-	char *mem = zcsi_sys->mmap(NULL, len + ZCSI_HUGE, PROT_READ | PROT_WRITE,
-				   MAP_PRIVATE | MAP_ANONYMOUS, -1);
-	size_t head;
-
-	if (!mem)
-		return NULL;
-	head = -(uintptr_t)mem & (ZCSI_HUGE - 1);
-	if (head)
-		(void)zcsi_sys->munmap(mem, head);
-	(void)zcsi_sys->munmap(mem + head + len, ZCSI_HUGE - head);
-	return mem + head;
-}
-
-static bool is_thp_on(void)
-{
-	static const char path[] = "/sys/kernel/mm/transparent_hugepage/enabled";
-	char text[64];
-
-	if (zcsi_sys->read_file(path, text, sizeof(text)) <= 0)
-		return false;
-	return strstr(text, "[always]") || strstr(text, "[madvise]");
-}
-
-static char *map_slab(struct pool *p, size_t len)
-{
-	char *mem;
-
-	if (p->huge == ZCS_HUGE_AUTO && !p->hugetlb_tried) {
-		mem = map_hugetlb(len);
-		if (mem) {
-			p->page = ZCSI_HUGE;
-			p->backing = "hugetlb";
-			return mem;
-		}
-		/* There may be one page where there are not many. */
-		p->hugetlb_tried = len == ZCSI_HUGE;
-	}
-	mem = map_aligned(len);
-	if (!mem)
-		return NULL;
-	p->page = ZCSI_PAGE;
-	p->backing = "4 KiB pages";
-	if (p->huge == ZCS_HUGE_NEVER) {
-		(void)zcsi_sys->madvise(mem, len, MADV_NOHUGEPAGE);
-	} else if (is_thp_on() && zcsi_sys->madvise(mem, len, MADV_HUGEPAGE) == 0) {
-		p->page = ZCSI_HUGE;
-		p->backing = "transparent huge pages";
-	}
-	return mem;
-}
+/* ---- slabs ----------------------------------------------------------------------------------- */
 
 /* A slab that is wholly free, and counted as idle. */
 static struct pool_slab *slab_new(struct pool *p, size_t len)
@@ -237,7 +159,7 @@ static struct pool_slab *slab_new(struct pool *p, size_t len)
 	if (!slab)
 		return NULL;
 	if (table_grow(p, len / ZCSI_HUGE))
-		slab->base = map_slab(p, len);
+		slab->base = pool_map(p, len);
 	if (!slab->base) {
 		free(slab);
 		return NULL;
@@ -270,6 +192,8 @@ static void slab_unmap(struct pool *p, struct pool_slab *slab)
 {
 	if (zcsi_sys->munmap(slab->base, slab->len) < 0)
 		return;
+	if (slab->tag && p->forget)
+		p->forget(p->forget_arg, slab->tag);
 	for (size_t at = 0; at < slab->len; at += ZCSI_HUGE)
 		table_remove(p, (uintptr_t)(slab->base + at) / ZCSI_HUGE);
 	if (slab->nr_used == 0)
@@ -448,6 +372,15 @@ void *pool_start(const struct pool *p, const void *addr)
 	struct place at = find_live(p, addr);
 
 	return at.start ? (char *)(uintptr_t)addr - at.offset : NULL;
+}
+
+struct pool_mapping pool_mapping(const struct pool *p, const void *addr, size_t len)
+{
+	struct pool_slab *slab = find_live(p, addr).slab;
+
+	if (!slab || len > slab->len - (size_t)((const char *)addr - slab->base))
+		return (struct pool_mapping){ 0 };
+	return (struct pool_mapping){ &slab->tag, slab->base, slab->len };
 }
 
 bool pool_is_start(const struct pool *p, const void *addr)

@@ -46,6 +46,9 @@ struct pool {
 	const char *backing;	 /* the same in words, for explain */
 	bool starved;		 /* an allocation was refused since the flag was last cleared */
 	bool hugetlb_tried;	 /* and failed: do not ask at each slab */
+	/* Called when a slab was unmapped that has a tag; NULL: nobody is. */
+	void (*forget)(void *arg, uint16_t tag);
+	void *forget_arg;
 };
 
 enum pool_for { POOL_CALLER, POOL_INTERNAL };
@@ -68,6 +71,16 @@ bool pool_is_start(const struct pool *p, const void *addr); /* what zcs_buf_free
 bool pool_is_callers(const struct pool *p, const void *addr);
 /* The start of the buffer that addr lies in; NULL: not pool memory. */
 void *pool_start(const struct pool *p, const void *addr);
+/* Memory that was mapped as a whole, and what somebody remembers of it: 0 at first. */
+struct pool_mapping {
+	uint16_t *tag; /* NULL: not all of it is memory of one slab */
+	char *base;
+	size_t len;
+};
+
+struct pool_mapping pool_mapping(const struct pool *p, const void *addr, size_t len);
+/* pool_map.c: a slab of len bytes, aligned to 2 MiB; NULL: no memory. */
+char *pool_map(struct pool *p, size_t len);
 /*
  * The pages of the live buffer at addr are never to be used again. The references stay as they are:
  * condemn first, then give up the reference that kept it alive.
