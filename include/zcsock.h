@@ -127,6 +127,18 @@ enum zcs_huge {
 	ZCS_HUGE_NEVER,	   /* 4 KiB pages */
 };
 
+enum zcs_ring {
+	ZCS_RING_OFF = 1, /* default: sends are system calls */
+	/*
+	 * TCP connections send by io_uring where that may be used and nobody else sent on the
+	 * socket before; by the socket otherwise, and zcs_conn_explain says why. zcs_conn_send then
+	 * only queues: what waits goes out, for all connections together, in the next
+	 * zcs_ctx_process, zcs_ctx_wait, zcs_ctx_events or zcs_conn_flush, or when 32 messages or 1
+	 * MiB wait. The pool has 4 KiB pages, which are locked when they are first lent.
+	 */
+	ZCS_RING_TRY,
+};
+
 struct zcs_ctx_opts {
 	size_t size;
 	uint64_t lent_max;     /* bytes accepted, not released, all connections; default 256 MiB */
@@ -136,7 +148,7 @@ struct zcs_ctx_opts {
 	/* Bytes: shorter messages are copied, others lent. Default: what costs less, measured. */
 	uint64_t zerocopy_min;
 	uint32_t huge; /* enum zcs_huge; ignored in an update */
-	uint32_t reserved;
+	uint32_t ring; /* enum zcs_ring; ignored in an update */
 };
 
 /* opts may be NULL. -ENOMEM, -EMFILE, -ENFILE, -E2BIG, -EINVAL. */

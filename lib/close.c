@@ -86,6 +86,8 @@ static void disconnect(struct zcs_conn *c)
 	static const struct sockaddr unspec = { .sa_family = AF_UNSPEC };
 
 	zcsi_sys->connect(c->fd, &unspec, sizeof(unspec));
+	if (c->ring)
+		uring_cancel(c);
 }
 
 static void finish(struct zcs_conn *c)
@@ -196,6 +198,8 @@ ZCS_EXPORT void zcs_conn_close(struct zcs_conn *c)
 	r = tx_push(c);
 	if (r < 0)
 		conn_fail(c, r);
+	if (c->ring)
+		uring_turn(c->ctx);
 	if (c->error && c->tcp && !tx_is_empty(c)) {
 		/* Nothing to wait for but loans: the kernel gives them back at once. */
 		disconnect(c);

@@ -173,6 +173,7 @@ static struct zcs_conn *conn_new(struct zcs_ctx *ctx, int fd, const struct zcs_c
 		return NULL;
 	}
 	learn_socket(c, s);
+	uring_join(c, c->adoption);
 	return c;
 }
 
@@ -196,6 +197,7 @@ ZCS_EXPORT int zcs_conn_open(struct zcs_ctx *ctx, int fd, const struct zcs_conn_
 	r = c->poll_self ? 0 : conn_poll_on(c);
 	if (r < 0) {
 		adopt_end(c);
+		uring_leave(c);
 		ledger_fini(&c->ledger);
 		free(c);
 		return r;
@@ -400,10 +402,10 @@ void conn_fail(struct zcs_conn *c, int error)
 	rx_ready(c, EPOLLIN);
 }
 
-/* Sending waits for a quiet line: adopt.c. */
+/* Sending waits for a quiet line (adopt.c), or for memory of the kernel's (uring_tx.c). */
 static bool is_held(const struct zcs_conn *c)
 {
-	return c->adoption && c->adoption->held && !c->error;
+	return ((c->adoption && c->adoption->held) || (c->ring && c->ring->refused)) && !c->error;
 }
 
 static uint64_t oldest_loan(const struct zcs_conn *c)
@@ -459,8 +461,19 @@ void conn_free(struct zcs_conn *c)
 {
 	list_del(&c->all);
 	adopt_end(c);
+	uring_leave(c);
 	ledger_fini(&c->ledger);
 	free(c);
+}
+
+/* What to open it with elsewhere: zcs_conn_opts. */
+static uint64_t prior_sends(const struct zcs_conn *c)
+{
+	uint64_t nr = c->ring ? c->ring->prior : c->ledger.next;
+
+	if (c->adoption || c->ledger.distrust)
+		return 0;
+	return nr ? nr : ZCS_NONE;
 }
 
 ZCS_EXPORT int zcs_conn_detach(struct zcs_conn *c, uint64_t *prior_out)
@@ -474,9 +487,7 @@ ZCS_EXPORT int zcs_conn_detach(struct zcs_conn *c, uint64_t *prior_out)
 	    c->nr_events || ledger_out(&c->ledger))
 		return -EBUSY;
 	if (prior_out)
-		*prior_out = c->adoption || c->ledger.distrust ? 0
-			     : c->ledger.next		       ? c->ledger.next
-							       : ZCS_NONE;
+		*prior_out = prior_sends(c);
 	if (c->polled)
 		zcsi_sys->epoll_ctl(c->ctx->ep, EPOLL_CTL_DEL, fd, NULL);
 	if (c->was_blocking)

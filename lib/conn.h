@@ -3,6 +3,7 @@
  * conn.h - a connection, and how its parts call each other
  *
  *	send:	 send.c zcs_conn_send -> tx.c tx_push -> sys -> ledger
+ *		 or		       -> uring_tx.c, submitted for many at once
  *	reap:	 ctx.c -> conn.c conn_work -> reap.c -> errq, ledger -> release.c -> event
  *	receive: rx.c zcs_conn_recv -> map.c -> window, sys
  *	end:	 close.c
@@ -16,6 +17,7 @@
 #include "pure/ledger.h"
 #include "pure/policy.h"
 #include "txq.h"
+#include "uring.h"
 #include "zcsock.h"
 
 /* A descriptor with a past: adopt.c. Made only for those, and gone when the numbers are known. */
@@ -52,6 +54,7 @@ struct zcs_conn {
 	uint8_t tx_reason, rx_reason; /* enum zcs_reason: why the last copied byte was copied */
 	uint8_t no_lend; /* enum zcs_reason: why nothing is ever lent; ZCS_R_NONE: it may be */
 	uint8_t no_map;	 /* the same for mapping */
+	uint8_t no_ring; /* enum uring_why: why it has no `ring` */
 	uint8_t route;	 /* enum probe_route, once route_ms is set */
 	bool poll_self : 1;
 	bool polled : 1; /* registered with the context's epoll */
@@ -83,6 +86,7 @@ struct zcs_conn {
 	/* Send side. */
 	struct txq *q;		   /* NULL: nothing queued or lent */
 	struct adoption *adoption; /* NULL: the numbers are known */
+	struct uring_conn *ring;   /* NULL: it sends by its socket */
 	struct ledger ledger;
 	uint32_t peer, local; /* keys of its path and its link: policy.h */
 	uint64_t lent, lent_max, writable_at;
@@ -141,6 +145,18 @@ int tx_push(struct zcs_conn *c); /* sends what it can; 0, or the error that brea
 void tx_advance(struct zcs_conn *c, size_t n, bool lent); /* the kernel took n bytes */
 bool tx_is_empty(const struct zcs_conn *c);		  /* nothing queued, nothing lent */
 int tx_flush(struct zcs_conn *c);			  /* ends ZCS_MORE */
+/* What the io_uring way shares */
+void tx_step(struct msg *m, size_t n); /* n bytes of it, not its last, are sent */
+bool tx_may_lend_now(struct zcs_conn *c);
+void tx_lent_well(struct zcs_conn *c);
+void tx_back_off(struct zcs_conn *c, bool optmem, bool any_out); /* lend nothing for a while */
+
+/* How far sending may go: up to what MORE holds back. */
+static inline uint32_t tx_end(const struct zcs_conn *c)
+{
+	return c->held ? c->q->hold : c->q->tail;
+}
+
 /*
  * One call for a message that is in no queue yet; what is taken is entered in it. 0: nothing, the
  * queue will see why; an error breaks the connection, and the kernel tells it only once.

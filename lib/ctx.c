@@ -157,7 +157,7 @@ static int poll_kernel(struct zcs_ctx *ctx, int timeout_ms)
 			take_wake(ctx);
 		} else if (evs[i].data.ptr == &ctx->timer) {
 			timer = true;
-		} else {
+		} else if (evs[i].data.ptr != &ctx->ring) { /* that is read in any case */
 			struct zcs_conn *c = evs[i].data.ptr;
 
 			c->revents |= evs[i].events;
@@ -189,8 +189,21 @@ static int process(struct zcs_ctx *ctx, unsigned max_conns, int timeout_ms)
 	ctx->working = true;
 	n = poll_kernel(ctx, timeout_ms);
 	run_ready(ctx, max_conns ? max_conns : PROCESS_CONNS);
+	if (ctx->ring)
+		uring_turn(ctx);
 	ctx->working = false;
 	return n;
+}
+
+/* The caller's messages go out; whether there is something to do without waiting. */
+static bool turn(struct zcs_ctx *ctx)
+{
+	bool more;
+
+	ctx->working = true;
+	more = ctx->ring && uring_turn(ctx);
+	ctx->working = false;
+	return more || event_is_waiting(ctx) || !list_is_empty(&ctx->ready);
 }
 
 ZCS_EXPORT int zcs_ctx_process(struct zcs_ctx *ctx, unsigned max_conns)
@@ -199,8 +212,9 @@ ZCS_EXPORT int zcs_ctx_process(struct zcs_ctx *ctx, unsigned max_conns)
 	int n;
 
 	unwake(ctx);
+	(void)turn(ctx);
 	n = process(ctx, max_conns, 0);
-	if (!list_is_empty(&ctx->ready) || n == EPOLL_BATCH) {
+	if (!list_is_empty(&ctx->ready) || n == EPOLL_BATCH || uring_is_due(ctx)) {
 		ctx_wake(ctx);
 		return 1;
 	}
@@ -218,7 +232,7 @@ ZCS_EXPORT int zcs_ctx_wait(struct zcs_ctx *ctx, struct zcs_event *events, size_
 	if (!max)
 		return -EINVAL;
 	for (;;) {
-		bool waits = event_is_waiting(ctx) || !list_is_empty(&ctx->ready);
+		bool waits = turn(ctx);
 
 		n = process(ctx, 0, waits ? 0 : left);
 		if (n < 0 && (n != -EINTR || !waits))
@@ -239,7 +253,7 @@ ZCS_EXPORT int zcs_ctx_wait(struct zcs_ctx *ctx, struct zcs_event *events, size_
 ZCS_EXPORT int zcs_ctx_fd(struct zcs_ctx *ctx)
 {
 	ctx->exported = true;
-	if (event_is_waiting(ctx) || !list_is_empty(&ctx->ready))
+	if (event_is_waiting(ctx) || !list_is_empty(&ctx->ready) || uring_is_due(ctx))
 		ctx_wake(ctx);
 	return ctx->ep;
 }
@@ -295,7 +309,7 @@ struct window *ctx_window(struct zcs_ctx *ctx, int data_fd)
 
 static int check_opts(const struct zcs_ctx_opts *o)
 {
-	return o->reserved || o->huge > ZCS_HUGE_NEVER ? -EINVAL : 0;
+	return o->ring > ZCS_RING_TRY || o->huge > ZCS_HUGE_NEVER ? -EINVAL : 0;
 }
 
 static void apply_limits(struct zcs_ctx *ctx, const struct zcs_ctx_opts *o)
@@ -344,6 +358,7 @@ static void destroy(struct zcs_ctx *ctx)
 	if (ctx->window.base)
 		window_close(&ctx->window);
 	txq_free_cache(ctx);
+	uring_free(ctx);
 	pool_fini(&ctx->pool);
 	evq_fini(&ctx->evq);
 	if (ctx->timer >= 0)
@@ -377,7 +392,10 @@ ZCS_EXPORT int zcs_ctx_new(const struct zcs_ctx_opts *opts, struct zcs_ctx **ctx
 	list_init(&ctx->dead);
 	ctx->lent_max = 256u << 20;
 	ctx->borrowed_max = 64u << 20;
-	pool_init(&ctx->pool, 64u << 20, 4u << 20, o.huge ? o.huge : ZCS_HUGE_AUTO);
+	ctx->huge = o.huge ? o.huge : ZCS_HUGE_AUTO;
+	ctx->ring_wanted = o.ring == ZCS_RING_TRY;
+	/* Of a registered huge page the kernel charges all before the piece to the socket. */
+	pool_init(&ctx->pool, 64u << 20, 4u << 20, ctx->ring_wanted ? ZCS_HUGE_NEVER : ctx->huge);
 	policy_init(&ctx->policy);
 	apply_limits(ctx, &o);
 	ctx_look_at_clock(ctx);

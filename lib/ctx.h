@@ -18,6 +18,7 @@
 
 struct txq;
 struct post;
+struct uring;
 
 /*
  * A chunk of pool memory that is handed out piece by piece; begins anew when all pieces are back.
@@ -38,6 +39,7 @@ struct zcs_ctx {
 	bool working;	/* inside zcs_ctx_process: no need to wake */
 	bool no_window; /* the window could not be opened; not tried again */
 	bool pool_event;
+	bool ring_wanted;  /* zcs_ctx_opts.ring */
 	bool forfeited;	   /* zcs_ctx_abandon: spans that are out are nobody's */
 	uint64_t timer_ns; /* when the timer will fire, 0: not set */
 	uint64_t now_ns;   /* as of the last look at the clock; good enough for ages */
@@ -56,6 +58,9 @@ struct zcs_ctx {
 	uint64_t borrowed, borrowed_max;
 	uint64_t condemned;
 	struct pool pool;
+	struct uring *ring; /* NULL: not made yet, or ... */
+	int ring_error;	    /* ... why it could not be */
+	uint32_t huge;	    /* of the options: what the pool uses when it turns out so */
 	struct window window;
 	struct policy policy;
 	struct chunk arena; /* heads and iovecs of messages: lent with them, never moved */

@@ -158,6 +158,8 @@ static void explain_send(struct text *t, const struct zcs_conn *c, const struct 
 		    (unsigned long long)s->lent, (unsigned long long)s->oldest_loan_ms);
 	if (s->condemned)
 		say(t, "      %llu bytes condemned\n", (unsigned long long)s->condemned);
+	if (uring_words(c))
+		say(t, "      sent %s\n", uring_words(c));
 	say(t, "      pool: %s\n", c->ctx->pool.backing);
 	if (p->kernel_copies)
 		say(t, "      learned: the kernel copies what is lent to this peer; "

@@ -491,3 +491,14 @@ bool probe_optmem_is_full(int fd)
 	max = strtoull(text, &end, 10);
 	return end != text && info[SK_MEMINFO_OPTMEM] + (uint64_t)COMPLETION_LEN > max;
 }
+
+uint64_t probe_send_room(int fd)
+{
+	uint32_t info[SK_MEMINFO_VARS] = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (zcsi_sys->getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) < 0 ||
+	    info[SK_MEMINFO_WMEM_QUEUED] >= info[SK_MEMINFO_SNDBUF])
+		return 0;
+	return info[SK_MEMINFO_SNDBUF] - info[SK_MEMINFO_WMEM_QUEUED];
+}

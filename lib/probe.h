@@ -62,4 +62,7 @@ void probe_ends(int fd, uint32_t *peer_out, uint32_t *local_out);
  */
 bool probe_optmem_is_full(int fd);
 
+/* Bytes, with what the kernel adds to them, that the socket's buffer has room for. SO_MEMINFO. */
+uint64_t probe_send_room(int fd);
+
 #endif

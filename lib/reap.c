@@ -54,7 +54,9 @@ static void take(struct zcs_conn *c, const struct msghdr *mh, size_t payload_len
 	switch (note.kind) {
 	case ERRQ_ZEROCOPY:
 		c->stats.tx_notifications++;
-		if (!c->adoption)
+		if (c->ring) /* none of ours come here */
+			foreign(c, mh, payload_len);
+		else if (!c->adoption)
 			notified(c, &note);
 		else if (c->adoption->probe)
 			adopt_note(c, &note);

@@ -14,7 +14,7 @@ static inline bool is_done(const struct zcs_conn *c, const struct msg *m)
 	/*
 	 * A flagged call holds references to the pages: a mapped span is free once it was accepted.
 	 */
-	if (m->mapped)
+	if (m->mapped && (!c->ring || m->sent == m->len))
 		return true;
 	return ledger_is_settled(&c->ledger, m->lo, m->hi);
 }

@@ -226,7 +226,7 @@ static int push_and_say(struct zcs_conn *c, uint32_t i, uint32_t flags, int erro
  */
 static bool stands_alone(const struct zcs_conn *c, const struct zcs_msg *in, const struct msg *m)
 {
-	return !m->iov && !(in->flags & (ZCS_MORE | ZCS_GIVE)) && tx_is_clear(c) &&
+	return !m->iov && !(in->flags & (ZCS_MORE | ZCS_GIVE)) && tx_is_clear(c) && !c->ring &&
 	       m->len <= (m->lend ? c->flag_cap : TX_COPY_CAP) && !c->adoption;
 }
 
@@ -248,6 +248,23 @@ static int sent_whole(struct zcs_conn *c, struct msg *m)
 		conn_set_timer(c);
 	reap_due(c);
 	return 0;
+}
+
+/* By io_uring nothing is said at once, so that what is to be copied is copied here. */
+static int accept_for_ring(struct zcs_conn *c, struct msg *m, uint32_t flags)
+{
+	bool copy = flags & ZCS_COPY;
+	uint64_t len = m->len;
+
+	if (copy && msg_keep_copy(c, m) < 0) {
+		evq_unreserve(&c->ctx->evq);
+		msg_drop(c, m);
+		txq_put(c);
+		return -ENOMEM;
+	}
+	enqueue(c, m, flags);
+	uring_queued(c, len);
+	return copy;
 }
 
 static int accept_msg(struct zcs_conn *c, const struct zcs_msg *in, size_t len)
@@ -275,6 +292,8 @@ static int accept_msg(struct zcs_conn *c, const struct zcs_msg *in, size_t len)
 	}
 	choose(c, m, in->flags);
 	m->lo = m->hi = c->ledger.next;
+	if (c->ring)
+		return accept_for_ring(c, m, in->flags);
 	if (stands_alone(c, in, m))
 		taken = tx_now(c, m);
 	if (taken == (ssize_t)len)
@@ -389,5 +408,11 @@ ZCS_EXPORT int zcs_conn_send_span(struct zcs_conn *c, const struct zcs_span *spa
 
 ZCS_EXPORT int zcs_conn_flush(struct zcs_conn *c)
 {
-	return c->error ? c->error : tx_flush(c);
+	int r = c->error ? c->error : tx_flush(c);
+
+	if (c->ring && !r) {
+		uring_turn(c->ctx);
+		r = c->error;
+	}
+	return r;
 }

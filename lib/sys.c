@@ -2,7 +2,7 @@
 /*
  * sys.c - the real kernel behind the table of sys.h
  *
- * The only file of the library that makes system calls. It decides three things for all of them and
+ * The only file of the library that makes system calls, but for those of io_uring (sys_ring.c). It decides three things for all of them and
  * nothing else: how errors are returned (negative, errno untouched), which calls are repeated when
  * a signal handler interrupted them, and that no descriptor survives exec.
  */
@@ -343,6 +343,9 @@ const struct zcsi_sys zcsi_sys_kernel = {
 	.cpu_ns = kernel_cpu_ns,
 	.read_file = kernel_read_file,
 	.memlock_limit = kernel_memlock_limit,
+#ifdef HAVE_LIBURING
+	.ring = &zcsi_ring_kernel,
+#endif
 };
 
 const struct zcsi_sys *zcsi_sys = &zcsi_sys_kernel;

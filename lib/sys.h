@@ -17,6 +17,72 @@
 #include <sys/types.h>
 
 struct epoll_event;
+struct iovec;
+
+/* ---- io_uring: sys_ring.c ------------------------------------------------------------------- */
+
+struct sys_ring; /* a ring, as whoever serves the table sees it */
+
+enum {
+	RING_LINK = 1,	 /* the next request waits for this one, and is cancelled if it breaks */
+	RING_LEND = 2,	 /* without a copy: a notification follows, if the result says so */
+	RING_REPORT = 4, /* the notification shall say whether the kernel copied: Linux 6.2 */
+	RING_MORE = 8,	 /* MSG_MORE */
+};
+
+/* To send all of it (MSG_WAITALL) on fd. */
+struct ring_req {
+	uint64_t tag;
+	const void *base; /* with nr_vec 0: one piece ... */
+	size_t len;
+	const struct iovec *vec; /* ... else these, which nobody needs once submit returns */
+	uint32_t nr_vec;
+	int fd;
+	int area; /* registered memory that the one piece lies in; -1: none */
+	uint32_t flags;
+};
+
+enum {
+	RING_TO_COME = 1, /* a notification with the same tag follows */
+	RING_NOTE = 2,	  /* this is it: the memory is no longer in use */
+	RING_COPIED = 4,  /* which says that the kernel copied */
+};
+
+struct ring_res {
+	uint64_t tag;
+	int32_t res; /* bytes, or a negative errno */
+	uint32_t flags;
+};
+
+struct ring_ops {
+	/* 0, -EOPNOTSUPP: the kernel is too old; -ENOSYS, -EPERM, -EACCES, -ENOMEM ... */
+	int (*open)(struct sys_ring **out);
+	void (*close)(struct sys_ring *ring);
+	int (*fd)(const struct sys_ring *ring); /* readable when take would find something */
+	/* Registers [base, base + len) as area, in place of what it was; NULL: as nothing. */
+	int (*map)(struct sys_ring *ring, unsigned area, void *base, size_t len);
+	/*
+	 * How many were taken, at most RING_BATCH; of the others the kernel knows nothing. A chain
+	 * goes on only while somebody works on it: here until `expect` results came, which should
+	 * be no more than can come at once.
+	 */
+	unsigned (*submit)(struct sys_ring *ring, const struct ring_req *reqs, unsigned nr,
+			   unsigned expect);
+	/* Whether entering would bring something. */
+	bool (*has_work)(const struct sys_ring *ring);
+	void (*enter)(struct sys_ring *ring, unsigned expect);
+	/* Results that are there, without a system call. */
+	unsigned (*take)(struct sys_ring *ring, struct ring_res *out, unsigned max);
+	/* Every request on fd ends; enter brings the results. */
+	void (*cancel)(struct sys_ring *ring, int fd);
+};
+
+#define RING_BATCH 128
+#define RING_AREAS 1024
+
+extern const struct ring_ops zcsi_ring_kernel;
+
+/* ---- everything else ------------------------------------------------------------------------ */
 
 struct zcsi_sys {
 	int (*socket)(int domain, int type, int protocol);
@@ -55,6 +121,8 @@ struct zcsi_sys {
 	ssize_t (*read_file)(const char *path, char *buf, size_t len);
 	/* RLIMIT_MEMLOCK in bytes; UINT64_MAX where it does not bind (unlimited, CAP_IPC_LOCK). */
 	uint64_t (*memlock_limit)(void);
+
+	const struct ring_ops *ring; /* NULL: built without io_uring */
 };
 
 extern const struct zcsi_sys zcsi_sys_kernel; /* the real one */

@@ -29,12 +29,6 @@ bool tx_is_empty(const struct zcs_conn *c)
 	return !c->q || c->q->head == c->q->tail;
 }
 
-/* How far sending may go: up to what MORE holds back. */
-static uint32_t push_end(const struct zcs_conn *c)
-{
-	return c->held ? c->q->hold : c->q->tail;
-}
-
 /* Appends what is unsent of m to vec; the bytes added, at most cap. */
 static size_t gather_msg(const struct msg *m, struct iovec *vec, size_t *nr, size_t cap)
 {
@@ -63,7 +57,7 @@ struct batch {
 static struct batch gather(struct zcs_conn *c, bool lend, size_t cap)
 {
 	struct txq *q = c->q;
-	uint32_t i = q->cursor, end = push_end(c);
+	uint32_t i = q->cursor, end = tx_end(c);
 	struct batch b = { .vec = c->ctx->vec };
 	const struct msg *m = txq_at(q, i);
 	size_t n = 0;
@@ -87,7 +81,7 @@ static struct batch gather(struct zcs_conn *c, bool lend, size_t cap)
 	return b;
 }
 
-static void step_iov(struct msg *m, size_t n)
+void tx_step(struct msg *m, size_t n)
 {
 	m->iov_off += n;
 	while (m->iov_i < m->nr_iov && m->iov_off >= M_IOV(m)[m->iov_i].iov_len) {
@@ -112,7 +106,7 @@ static inline void enter(struct zcs_conn *c, struct msg *m, size_t n, bool lent)
 	c->stats.tx_bytes += n;
 	m->sent += n;
 	if (m->sent != m->len)
-		step_iov(m, n);
+		tx_step(m, n);
 }
 
 void tx_advance(struct zcs_conn *c, size_t n, bool lent)
@@ -142,7 +136,7 @@ void tx_advance(struct zcs_conn *c, size_t n, bool lent)
 	}
 }
 
-static bool may_lend_now(struct zcs_conn *c)
+bool tx_may_lend_now(struct zcs_conn *c)
 {
 	if (c->no_lend) {
 		c->tx_reason = c->no_lend;
@@ -158,7 +152,7 @@ static bool may_lend_now(struct zcs_conn *c)
 
 static inline bool may_lend(struct zcs_conn *c)
 {
-	if ((c->no_lend || c->pause_ns) && !may_lend_now(c))
+	if ((c->no_lend || c->pause_ns) && !tx_may_lend_now(c))
 		return false;
 	return ledger_reserve(&c->ledger) == 0;
 }
@@ -192,12 +186,12 @@ static inline ssize_t call(struct zcs_conn *c, struct msg *m, const struct batch
 }
 
 /* Lend nothing for a while; where locked memory is scarce, also ask for less of it at a time. */
-static void back_off(struct zcs_conn *c, bool optmem)
+void tx_back_off(struct zcs_conn *c, bool optmem, bool any_out)
 {
 	uint64_t pause = PAUSE_MIN << c->pauses;
 
 	c->tx_reason = optmem ? ZCS_R_OPTMEM : ZCS_R_MEMLOCK;
-	if (!optmem && !ledger_out(&c->ledger) && c->flag_cap > TX_FLAG_MIN) {
+	if (!optmem && !any_out && c->flag_cap > TX_FLAG_MIN) {
 		c->flag_cap /= 2;
 		c->cap_good = 0;
 		return;
@@ -227,12 +221,12 @@ static ssize_t no_bufs(struct zcs_conn *c, struct msg *m, const struct batch *b)
 		if (r != -ENOBUFS)
 			return r;
 	}
-	back_off(c, optmem);
+	tx_back_off(c, optmem, ledger_out(&c->ledger));
 	return -ENOBUFS;
 }
 
 /* A flagged call that went well: ask for more at a time again. */
-static inline void lent_well(struct zcs_conn *c)
+void tx_lent_well(struct zcs_conn *c)
 {
 	c->pauses = 0;
 	c->unreaped++;
@@ -256,7 +250,7 @@ ssize_t tx_now(struct zcs_conn *c, struct msg *m)
 		return r;
 	if (lend) {
 		ledger_take(&c->ledger);
-		lent_well(c);
+		tx_lent_well(c);
 	}
 	enter(c, m, (size_t)r, lend);
 	return r;
@@ -275,7 +269,7 @@ static ssize_t push_lent(struct zcs_conn *c)
 		c->no_lend = ZCS_R_ULP;
 	if (r <= 0)
 		return r;
-	lent_well(c);
+	tx_lent_well(c);
 	tx_advance(c, r, true);
 	reap_due(c);
 	return r;
@@ -296,6 +290,8 @@ static ssize_t push_one(struct zcs_conn *c)
 	struct msg *m = txq_at(c->q, c->q->cursor);
 	ssize_t r;
 
+	if (c->ring && (m->kind != M_FILE || c->ring->unsent))
+		return uring_want(c);
 	if (m->kind == M_FILE)
 		return file_push(c, m);
 	if (m->lend && c->adoption) {
@@ -326,7 +322,7 @@ int tx_push(struct zcs_conn *c)
 
 	if (c->blocked || c->connecting || c->error)
 		return 0;
-	while (c->q && c->q->cursor != push_end(c)) {
+	while (c->q && c->q->cursor != tx_end(c)) {
 		ssize_t r;
 
 		if (done >= PUSH_BYTES) {
