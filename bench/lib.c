@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define EVENTS	 32
+#define SLAB	 (2u << 20)  /* to which the library rounds */
 #define LENT_MAX (64u << 20) /* the kernel holds less of what the raw programs send */
 
 int lib_must(int r, const char *call)
@@ -51,6 +52,8 @@ void lib_open(struct bench *b, struct lib *lib)
 	struct zcs_ctx_opts opts = {
 		.size = sizeof(opts),
 		.huge = b->huge ? ZCS_HUGE_THP : ZCS_HUGE_NEVER,
+		.ring = lib->ring ? ZCS_RING_TRY : ZCS_RING_OFF,
+		.pool_max = lib->ring ? b->area + SLAB : 0,
 	};
 
 	lib_must(zcs_ctx_new(&opts, &lib->ctx), "zcs_ctx_new");

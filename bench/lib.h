@@ -10,6 +10,7 @@
 #define LIB_CONNS 2
 
 struct lib {
+	bool ring; /* send by io_uring */
 	struct zcs_ctx *ctx;
 	struct zcs_conn *conns[LIB_CONNS];
 	unsigned nr_conns;

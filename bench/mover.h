@@ -145,6 +145,7 @@ int bench_worker(int argc, char **argv);
 /* ---- the movers that use the library -------------------------------------------------------- */
 
 void lib_tx(struct bench *b);
+void lib_uring(struct bench *b);
 void lib_rx(struct bench *b);
 void lib_pingpong(struct bench *b);
 void lib_relay(struct bench *b);

@@ -20,6 +20,7 @@ static const struct bench_mover movers[] = {
 	{ "tx", "copy", lib_tx, ZCS_WAY_COPY },
 	{ "tx", "zerocopy", lib_tx, ZCS_WAY_ZEROCOPY },
 	{ "tx", "adaptive", lib_tx, ZCS_WAY_ADAPT },
+	{ "tx", "uring", lib_uring, ZCS_WAY_ZEROCOPY },
 	{ "tx", "raw-send", raw_send, 0 },
 	{ "tx", "raw-msgzc", raw_msgzc, 0 },
 	{ "tx", "raw-uring", raw_uring, 0 },

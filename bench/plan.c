@@ -38,7 +38,7 @@ static const struct group {
 		BIT(PATH_SINK) | BIT(PATH_LOOPBACK) | BIT(PATH_PEER),
 		TCP,
 		{ 256, KIB, 4 * KIB, 16 * KIB, 64 * KIB, 256 * KIB, MIB, 4 * MIB },
-		{ "copy", "zerocopy", "adaptive", "raw-send", "raw-msgzc", "raw-uring",
+		{ "copy", "zerocopy", "adaptive", "uring", "raw-send", "raw-msgzc", "raw-uring",
 		  "raw-sendfile" },
 	},
 	{
