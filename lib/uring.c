@@ -35,9 +35,7 @@ static void forget_area(void *arg, uint16_t tag)
 
 	if (tag == AREA_NONE)
 		return;
-	/* In a build without this guard the next slab at that address is sent from the old pages. */
-	if (GUARD(15))
-		(void)zcsi_sys->ring->map(r->k, area, NULL, 0);
+	(void)zcsi_sys->ring->map(r->k, area, NULL, 0);
 	r->areas[area / 64] &= ~(1ull << (area % 64));
 }
 

@@ -3,7 +3,7 @@
  * uring_done.c - results and notifications of requests come back
  *
  * A request's number is settled by its result, or by its notification if the result says that there
- * will be one, whatever else it says: errors have one, too (guard 16). Notifications come in any
+ * will be one, whatever else it says: errors have one, too (guard 15). Notifications come in any
  * order.
  */
 #include "uring.h"
@@ -69,7 +69,7 @@ static void answered(struct zcs_conn *c, const struct uring_req *q, int res)
 {
 	if (c->error)
 		return;
-	if (!GUARD(17) && res == -ECANCELED)
+	if (!GUARD(16) && res == -ECANCELED)
 		res = (int)q->len;
 	if (res > 0) {
 		advance(c, min_u64(res, q->len), q->lent);
@@ -145,7 +145,7 @@ void uring_result(struct uring *r, const struct ring_res *res)
 			c->stats.tx_notifications++;
 	} else {
 		q->answered = true;
-		q->noted = !(res->flags & RING_TO_COME) || (!GUARD(16) && res->res < 0);
+		q->noted = !(res->flags & RING_TO_COME) || (!GUARD(15) && res->res < 0);
 		q->taken = q->lent && res->res > 0 && !q->noted;
 		u->loans += q->taken;
 		if (c)

@@ -3,8 +3,8 @@
  * uring_tx.c - messages go to the kernel as chains of requests
  *
  * Two requests on one socket could overtake one another, so those of a connection are linked into
- * one chain, and a second chain waits for the first. Each is for all of its bytes (MSG_WAITALL).
- * Where one ends short or with an error the kernel cancels those behind it (guard 17), and the next
+ * one chain, and a second chain waits for the first (guard 17). Each is for all of its bytes (MSG_WAITALL).
+ * Where one ends short or with an error the kernel cancels those behind it (guard 16), and the next
  * chain begins where the stream then stands.
  *
  * A request takes the next number of the ledger when it is submitted, copying ones too: until its
@@ -216,6 +216,11 @@ static bool may_lend(struct zcs_conn *c)
 	return !(c->no_lend || c->pause_ns) || tx_may_lend_now(c);
 }
 
+static bool is_busy(const struct uring_conn *u)
+{
+	return GUARD(17) && u->unsent;
+}
+
 /* A chain of what waits on c; there is room for one in the batch. */
 static void put_chain(struct zcs_conn *c)
 {
@@ -226,7 +231,7 @@ static void put_chain(struct zcs_conn *c)
 	u->nr_waiting = 0;
 	u->waiting = 0;
 	u->refused = false;
-	if (u->unsent || c->error || c->connecting || !c->q)
+	if (is_busy(u) || c->error || c->connecting || !c->q)
 		return;
 	ch.end = tx_end(c);
 	ch.lend = may_lend(c);
@@ -245,8 +250,8 @@ static void put_chain(struct zcs_conn *c)
 	else if (u->refused)
 		conn_set_timer(c);
 	r->nr_vec += ch.vecs;
-	u->unsent = ch.nr;
-	u->left = ch.bytes;
+	u->unsent += ch.nr;
+	u->left += ch.bytes;
 	u->out += ch.nr;
 	r->expect += uring_fits(c);
 }
@@ -335,7 +340,7 @@ int uring_want(struct zcs_conn *c)
 {
 	struct uring_conn *u = c->ring;
 
-	if (!u->unsent && !c->connecting && !c->error && !list_is_linked(&u->pending)) {
+	if (!is_busy(u) && !c->connecting && !c->error && !list_is_linked(&u->pending)) {
 		list_add_tail(&c->ctx->ring->pending, &u->pending);
 		ctx_wake(c->ctx);
 	}

@@ -13,8 +13,24 @@
 
 void app_open(struct app *a, const struct zcs_ctx_opts *opts)
 {
+	struct zcs_ctx_opts o = { 0 };
+
 	memset(a, 0, sizeof(*a));
-	sim_equal(zcs_ctx_new(opts, &a->ctx), 0);
+	if (opts)
+		o = *opts;
+	o.size = sizeof(o);
+	o.ring = o.ring ? o.ring : app_ring();
+	sim_equal(zcs_ctx_new(&o, &a->ctx), 0);
+}
+
+uint32_t app_ring(void)
+{
+	return getenv("ZCS_SIM_RING") ? ZCS_RING_TRY : ZCS_RING_OFF;
+}
+
+bool app_by_ring(void)
+{
+	return app_ring() == ZCS_RING_TRY;
 }
 
 struct app_conn *app_conn_over(struct app *a, const struct zcs_conn_opts *opts, struct sim_tcp *tcp,
@@ -195,8 +211,11 @@ int app_send(struct app_conn *c, const struct app_send *what)
 int app_send_plain(struct app_conn *c, size_t len, uint32_t flags)
 {
 	struct app_send what = { .len = len, .flags = flags };
+	int ret = app_send(c, &what);
 
-	return app_send(c, &what);
+	if (ret >= 0 && app_by_ring() && !(flags & ZCS_MORE))
+		(void)!zcs_conn_flush(c->conn);
+	return ret;
 }
 
 /* The file's content is that of stream `key` at the same offsets. */

@@ -75,12 +75,16 @@ struct app_send {
 	size_t skew; /* the memory starts this far behind a page */
 };
 
+/* ZCS_SIM_RING=1: contexts send by io_uring, unless they say otherwise. */
 void app_open(struct app *a, const struct zcs_ctx_opts *opts);
+uint32_t app_ring(void); /* enum zcs_ring */
+bool app_by_ring(void);
 struct app_conn *app_conn(struct app *a, const struct zcs_conn_opts *opts);
 struct app_conn *app_conn_over(struct app *a, const struct zcs_conn_opts *opts, struct sim_tcp *tcp,
 			       int fd);
 /* What zcs_conn_send said. */
 int app_send(struct app_conn *c, const struct app_send *what);
+/* And it is given to the kernel at once, also where it would wait for others. */
 int app_send_plain(struct app_conn *c, size_t len, uint32_t flags);
 int app_send_file(struct app_conn *c, int file, uint64_t off, uint64_t len, uint32_t key);
 struct app_msg *app_last(struct app *a);

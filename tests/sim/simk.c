@@ -362,5 +362,7 @@ int sim_main(const struct sim_case *cases, size_t nr, unsigned seeds)
 		fflush(stdout);
 	}
 	free(steps);
+	steps = NULL;
+	max_steps = 0;
 	return 0;
 }

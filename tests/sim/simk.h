@@ -55,6 +55,12 @@ struct sim_knobs {
 	unsigned reread_pct; /* retransmission: memory is read again */
 	unsigned hold_pct;   /* a qdisc holds the piece for at most hold_ns after the ACK */
 	uint64_t hold_ns;    /* 0: until sim_let_go */
+	/* by a ring */
+	int ring_zc_refuse;	 /* errno of requests that lend */
+	unsigned ring_nomem_pct; /* they find no memory */
+	unsigned ring_late_pct;	 /* a request waits although there is room */
+	unsigned ring_short_pct; /* one that has to wait ends short instead */
+	uint64_t note_late_ns;	 /* notifications are late by up to this */
 	/* receiving */
 	socklen_t map_optlen; /* of struct tcp_zerocopy_receive: 64, 40, 24, 16; 0: cannot map */
 	int map_errno;	      /* what a refused mapping call returns */
@@ -85,6 +91,11 @@ struct sim_world {
 	unsigned timed_sends; /* sendmsg with the CPU clock read right before and right after */
 	unsigned out_reports; /* sockets that epoll reported with EPOLLOUT */
 	unsigned reports;     /* sockets that epoll reported */
+	int ring_error;		    /* errno of opening a ring */
+	bool ring_no_report;	    /* RING_REPORT is not known */
+	unsigned ring_submit_pct;   /* not all requests are taken */
+	unsigned ring_map_fail_pct; /* memory cannot be registered */
+	unsigned ring_submits, ring_reqs, ring_enters, ring_fixed; /* calls, requests ... */
 };
 
 extern struct sim_world sim;

@@ -7,6 +7,7 @@
  *	simk_sock.c	TCP sockets: life, names, the system call table
  *	simk_opt.c	their options
  *	simk_send.c	sendmsg, sendfile
+ *	simk_ring.c	io_uring
  *	simk_tx.c	what becomes of it: the peer, completion
  *	simk_errq.c	the error queue
  *	simk_rx.c	receiving by copy and what the peer sends
@@ -29,7 +30,7 @@
 #define SIM_NR_FDS   2048
 #define SIM_OPT_SIZE 832 /* option memory that a completion object takes */
 
-enum file_kind { FILE_TCP = 1, FILE_EPOLL, FILE_EVENT, FILE_TIMER };
+enum file_kind { FILE_TCP = 1, FILE_EPOLL, FILE_EVENT, FILE_TIMER, FILE_RING };
 
 struct file {
 	enum file_kind kind;
@@ -38,6 +39,7 @@ struct file {
 	struct list watchers; /* struct watch, by .of_file */
 	struct list watches;  /* FILE_EPOLL: struct watch, by .of_ep */
 	struct sim_tcp *tcp;
+	struct sys_ring *ring;
 	uint64_t count; /* FILE_EVENT, FILE_TIMER: what read gives */
 	uint64_t at;	/* FILE_TIMER: when it expires, 0: off */
 };
@@ -58,6 +60,7 @@ struct zobj {
 	uint64_t bytes, pages;
 	unsigned refs;
 	bool copied;
+	struct kreq *req; /* of a ring: it is told there */
 };
 
 /* A piece of memory that may be read until its call is complete. */
@@ -114,6 +117,8 @@ struct sim_tcp {
 	int err;
 	bool zerocopy, wr_shut, rd_shut, nospace, corked, linger0, inq_cmsg, oobinline;
 	int corked_opt, nodelay;
+	unsigned ring_reqs; /* requests without a result */
+	bool by_ring;
 	unsigned pins; /* mappings that hold it open after close */
 	/* sending; positions in the stream: acked <= delivered <= sent <= end */
 	uint32_t zckey;
@@ -180,7 +185,20 @@ int sim_sys_setsockopt(int fd, int level, int name, const void *val, socklen_t l
 ssize_t sim_sys_sendmsg(int fd, const struct msghdr *msg, int flags);
 ssize_t sim_sys_sendfile(int sock, int file, uint64_t *off, size_t len);
 
+/* More of a request of a ring: bytes, or a negative errno; never 0. */
+ssize_t ksend_some(struct sim_tcp *s, const struct msghdr *msg, uint64_t size, struct zobj *obj,
+		   int flags);
+
+/* simk_ring.c */
+extern const struct ring_ops sim_ring;
+void kring_wake(struct sim_tcp *s);
+void kring_poke(void *sock);
+void kring_complete(struct zobj *obj);
+void kring_unmapped(const char *base, size_t len);
+bool kring_readable(const struct sys_ring *r);
+
 /* simk_tx.c */
+void kobj_put(struct zobj *obj);
 bool ktx_writable(const struct sim_tcp *s);
 void ktx_kick(struct sim_tcp *s);
 void ktx_purge(struct sim_tcp *s); /* the unsent part first, as the kernel does */

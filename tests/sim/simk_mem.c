@@ -191,6 +191,7 @@ int sim_sys_munmap(void *addr, size_t len)
 	sim_enter("munmap", -1);
 	len = (len + PAGE - 1) & ~(PAGE - 1);
 	keep_bytes(addr, len);
+	kring_unmapped(addr, len);
 	if (range_cut(addr, len) != len)
 		sim_fail("munmap of %zu bytes at %p, which are not all mapped", len, addr);
 	return munmap(addr, len) < 0 ? -errno : 0;

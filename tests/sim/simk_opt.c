@@ -58,6 +58,8 @@ static int get_socket_opt(struct sim_tcp *s, int name, void *val, socklen_t *len
 		return put_int(val, len, s->oobinline);
 	case SO_MEMINFO:
 		meminfo[SK_MEMINFO_OPTMEM] = s->optmem;
+		meminfo[SK_MEMINFO_SNDBUF] = s->k.sndbuf;
+		meminfo[SK_MEMINFO_WMEM_QUEUED] = (uint32_t)(s->end - s->acked);
 		return put(val, len, meminfo, sizeof(meminfo));
 	}
 	return -ENOPROTOOPT;

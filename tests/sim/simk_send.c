@@ -168,8 +168,8 @@ static void take(struct sim_tcp *s, const struct msghdr *msg, uint64_t n, struct
 		obj->refs++;
 		obj->len++;
 		obj->bytes += n;
-		s->zckey++;
-		s->tail_obj = obj;
+		s->zckey += !obj->req;
+		s->tail_obj = obj->req ? NULL : obj;
 		set_hold(p);
 	} else {
 		kpiece_read(p, p->pos, p->pos + n, "copied");
@@ -230,6 +230,35 @@ static void pay(const struct sim_price *price, ssize_t bytes)
 	sim.cpu_ns += ns;
 }
 
+/* More of a request; 0 never. */
+ssize_t ksend_some(struct sim_tcp *s, const struct msghdr *msg, uint64_t size, struct zobj *obj,
+		   int flags)
+{
+	int err = may_not_send(s);
+	uint64_t n = err ? 0 : room(s, size);
+
+	if (err)
+		return err;
+	if (n < size)
+		s->nospace = true;
+	if (!n)
+		return -EAGAIN;
+	n = readable(msg, n);
+	if (!n)
+		return -EFAULT;
+	take(s, msg, n, obj);
+	pushed(s, flags);
+	return (ssize_t)n;
+}
+
+static void check_beside(const struct sim_tcp *s, int flags)
+{
+	if (s->ring_reqs)
+		sim_fail("socket %d: sent to beside %u requests", s->id, s->ring_reqs);
+	if (s->by_ring && flags & MSG_ZEROCOPY)
+		sim_fail("socket %d: lent to by a call and by a ring", s->id);
+}
+
 ssize_t sim_sys_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
 	uint64_t size = 0;
@@ -242,6 +271,7 @@ ssize_t sim_sys_sendmsg(int fd, const struct msghdr *msg, int flags)
 	s = ktcp_of(fd, &err);
 	if (!s)
 		return err;
+	check_beside(s, flags);
 	if (msg->msg_iovlen > 1024)
 		return -EMSGSIZE;
 	if (!s->file->nonblock && !(flags & MSG_DONTWAIT))
@@ -269,6 +299,7 @@ ssize_t sim_sys_sendfile(int sock, int file, uint64_t *off, size_t len)
 	s = ktcp_of(sock, &err);
 	if (!s)
 		return err;
+	check_beside(s, 0);
 	err = may_not_send(s);
 	if (err)
 		return err;

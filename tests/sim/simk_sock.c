@@ -110,6 +110,7 @@ struct sim_tcp *ktcp_of(int fd, int *err)
 void ktcp_wake(struct sim_tcp *s, uint32_t mask)
 {
 	kfile_wake(s->file, mask);
+	kring_wake(s);
 }
 
 int ktcp_take_error(struct sim_tcp *s)
@@ -156,6 +157,8 @@ void ktcp_close(struct sim_tcp *s)
 {
 	bool unread = s->rx_end > s->rx_pos;
 
+	if (s->ring_reqs)
+		sim_fail("socket %d is closed with %u requests on it", s->id, s->ring_reqs);
 	if (s->pins)
 		return;
 	krx_purge(s);
@@ -380,4 +383,5 @@ const struct zcsi_sys sim_table = {
 	.cpu_ns = sys_cpu_ns,
 	.read_file = sys_read_file,
 	.memlock_limit = sys_memlock_limit,
+	.ring = &sim_ring,
 };

@@ -130,11 +130,20 @@ static void obj_put(struct zobj *obj, bool dead)
 		obj->s->tail_obj = NULL;
 	if (sim_pct(obj->s->k.copied_pct))
 		obj->copied = true;
+	if (obj->req) {
+		kring_complete(obj);
+		return;
+	}
 	if (dead || !obj->s->file)
 		obj->s->optmem -= SIM_OPT_SIZE;
 	else
 		kerrq_complete(obj->s, obj);
 	free(obj);
+}
+
+void kobj_put(struct zobj *obj)
+{
+	obj_put(obj, false);
 }
 
 static void piece_free(struct piece *p, bool silently)

@@ -54,7 +54,7 @@ static void shared_and_merged(void)
 		sim_equal(app.msgs[i].state, APP_RELEASED);
 		sim_assert(app.msgs[i].ev.how & ZCS_LENT);
 	}
-	sim_assert(app_stats(c).tx_notifications < 25);
+	sim_assert(app_by_ring() || app_stats(c).tx_notifications < 25);
 	app_end(&app);
 }
 
@@ -93,7 +93,7 @@ static void reset_reverses(void)
 	for (int i = 0; i < 10; i++)
 		sim_equal(app_send_plain(c, 10000, 0), 0);
 	sim_peer_reset(c->tcp);
-	sim_assert(sim_notes(c->tcp) >= 2);
+	sim_assert(app_by_ring() || sim_notes(c->tcp) >= 2);
 	app_drain(&app);
 	sim_equal(c->error, -ECONNRESET);
 	sim_equal(app_stats(c).unknown_notifications, 0);
@@ -204,12 +204,19 @@ int main(void)
 		{ "shared_and_merged", shared_and_merged },
 		{ "holes", holes },
 		{ "reset_reverses", reset_reverses },
+		{ "copied_hint", copied_hint },
+	};
+
+	/* Of system calls, not of io_uring */
+	static const struct sim_case by_socket[] = {
 		{ "made_up_ranges", made_up_ranges },
 		{ "repeated", repeated },
 		{ "wraps", wraps },
 		{ "last_piece_copied", last_piece_copied },
-		{ "copied_hint", copied_hint },
 	};
+	int r = sim_main(cases, sizeof(cases) / sizeof(*cases), 5);
 
-	return sim_main(cases, sizeof(cases) / sizeof(*cases), 5);
+	if (!r && !app_by_ring())
+		r = sim_main(by_socket, sizeof(by_socket) / sizeof(*by_socket), 5);
+	return r;
 }

@@ -86,6 +86,11 @@ static void mood_tx(struct sim_knobs *k)
 	if (grim)
 		k->hold_ns = 0;
 	k->zc_refuse = sim_pct(5) ? EOPNOTSUPP : 0;
+	k->ring_zc_refuse = sim_pct(5) ? EOPNOTSUPP : 0;
+	k->ring_nomem_pct = sim_pct(20) ? sim_rnd(60) : 0;
+	k->ring_late_pct = maybe(40);
+	k->ring_short_pct = maybe(50);
+	k->note_late_ns = sim_pct(50) ? sim_rnd(3 * SIM_MS) : 0;
 }
 
 static void mood(void)
@@ -105,6 +110,9 @@ static void mood(void)
 	sim.step_ns = sim_pct(70) ? sim_rnd(40000) : 0;
 	sim.eintr_pct = maybe(10);
 	sim.mmap_fail_pct = sim_pct(10) ? sim_rnd(60) : 0;
+	sim.ring_no_report = sim_pct(20);
+	sim.ring_submit_pct = maybe(30);
+	sim.ring_map_fail_pct = maybe(40);
 	if (sim_pct(30))
 		sim.memlock = (uint64_t)(8 + sim_rnd(1000)) << 12;
 	if (sim_pct(30))
@@ -504,6 +512,7 @@ static void random_traffic(void)
 	o.lent_max = sim_pct(20) ? 100000 : 0;
 	o.borrowed_max = sim_pct(20) ? 100000 : 0;
 	o.pool_max = sim_pct(50) ? 4 << 20 : 0;
+	o.ring = app_ring();
 	mood();
 	sim.max_calls = 2000000;
 	make_file();

@@ -118,6 +118,7 @@ static void condemned_copy(void)
 	while (app_recv(from, 8, 0) > 0)
 		while (app.nr_spans)
 			sim_equal(forward(to, ZCS_ZEROCOPY), 0);
+	sim_equal(zcs_conn_flush(to->conn), 0);
 	sim_assert(app_stats(to).tx_bytes_lent > 0);
 	to->closing = true;
 	zcs_conn_abort(to->conn);
