@@ -45,8 +45,9 @@ struct zcs_conn {
 	zcs_foreign_fn *foreign;
 	int fd;
 	int error;	  /* what broke it, negative errno; 0 */
-	uint32_t revents; /* of epoll, not worked on yet */
-	uint32_t events;  /* waiting for zcs_ctx_events: 1 << enum zcs_event_type */
+	uint16_t revents; /* of epoll, not worked on yet */
+	uint16_t events;  /* waiting for zcs_ctx_events: 1 << enum zcs_event_type */
+	uint32_t flag_cap; /* bytes per flagged call */
 	struct list all, ready, flagged, timed, waiting, stalled;
 
 	/* What it is and where it stands. */
@@ -95,7 +96,6 @@ struct zcs_conn {
 	uint64_t close_ns;		/* deadline of close, 0: none */
 	uint64_t wake_ns;		/* when the timer looks at it, 0: never */
 	uint64_t pause_ns;		/* ENOBUFS: lend nothing before this time */
-	uint32_t flag_cap;		/* bytes per flagged call */
 	uint8_t path;			/* index of its path, if that is still its ... */
 	uint8_t link;			/* ... and of its link */
 	uint8_t out_idle;		/* times that EPOLLOUT came and nobody waited for it */

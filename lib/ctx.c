@@ -198,12 +198,11 @@ static int process(struct zcs_ctx *ctx, unsigned max_conns, int timeout_ms)
 /* The caller's messages go out; whether there is something to do without waiting. */
 static bool turn(struct zcs_ctx *ctx)
 {
-	bool more;
-
 	ctx->working = true;
-	more = ctx->ring && uring_turn(ctx);
+	if (ctx->ring)
+		uring_turn(ctx);
 	ctx->working = false;
-	return more || event_is_waiting(ctx) || !list_is_empty(&ctx->ready);
+	return uring_is_due(ctx) || event_is_waiting(ctx) || !list_is_empty(&ctx->ready);
 }
 
 ZCS_EXPORT int zcs_ctx_process(struct zcs_ctx *ctx, unsigned max_conns)

@@ -245,7 +245,7 @@ static bool decide(struct rx *rx)
 	if (rx->way != RX_UNDECIDED)
 		return rx->way == RX_MAP && !c->rx_urgent;
 	/* A copying call brings no more than a chunk: larger ones are of one class with it. */
-	rx->size = min_u64(c->policy_rx.size, RX_CHUNK);
+	rx->size = min_u64(c->policy_rx.size_kib * 1024ull, RX_CHUNK);
 	rx->way = map_is_wanted(rx) ? RX_MAP : RX_COPY;
 	if (rx->measure) {
 		rx->from_cpu_ns = zcsi_sys->cpu_ns();

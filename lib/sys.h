@@ -58,7 +58,8 @@ struct ring_ops {
 	/* 0, -EOPNOTSUPP: the kernel is too old; -ENOSYS, -EPERM, -EACCES, -ENOMEM ... */
 	int (*open)(struct sys_ring **out);
 	void (*close)(struct sys_ring *ring);
-	int (*fd)(const struct sys_ring *ring); /* readable when take would find something */
+	/* An edge for epoll when work comes where there was none, but for that of our own calls. */
+	int (*fd)(const struct sys_ring *ring);
 	/* Registers [base, base + len) as area, in place of what it was; NULL: as nothing. */
 	int (*map)(struct sys_ring *ring, unsigned area, void *base, size_t len);
 	/*

@@ -6,7 +6,9 @@
  * which messages are in it and what becomes of its results is in uring.c.
  *
  * Deferred task work (Linux 6.1): nothing happens behind the back of the one thread, and the kernel
- * says in the ring's flags when there is something that only a system call can bring.
+ * says in the ring's flags when there is something that only a system call can bring. A poll of the
+ * ring itself does not wake for that, an eventfd does; it is silent while we are in the kernel
+ * ourselves, because what is deferred then is looked for afterwards.
  */
 #include "sys.h"
 
@@ -14,6 +16,8 @@
 #include <liburing.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 /* Newer than liburing 2.3 */
 #ifndef IORING_SEND_ZC_REPORT_USAGE
@@ -37,6 +41,7 @@
 
 struct sys_ring {
 	struct io_uring ring;
+	int event; /* never read: edges do not need it */
 	struct msghdr msgs[RING_BATCH];
 };
 
@@ -74,18 +79,36 @@ static int open_ring(struct io_uring *ring)
 	return 0;
 }
 
+static int open_event(struct sys_ring *r)
+{
+	int ret;
+
+	r->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (r->event < 0)
+		return -errno;
+	ret = io_uring_register_eventfd(&r->ring, r->event);
+	if (ret < 0)
+		close(r->event);
+	return ret;
+}
+
 static int kernel_open(struct sys_ring **out)
 {
 	struct sys_ring *r = calloc(1, sizeof(*r));
 	int saved = errno;
 	int ret = r ? open_ring(&r->ring) : -ENOMEM;
 
+	if (!ret) {
+		ret = open_event(r);
+		if (ret < 0)
+			io_uring_queue_exit(&r->ring);
+	}
 	errno = saved;
 	if (ret < 0)
 		free(r);
 	else
 		*out = r;
-	return ret;
+	return ret < 0 ? ret : 0;
 }
 
 /* The kernel lets go by itself of what is still in use. */
@@ -94,13 +117,14 @@ static void kernel_close(struct sys_ring *r)
 	int saved = errno;
 
 	io_uring_queue_exit(&r->ring);
+	close(r->event);
 	free(r);
 	errno = saved;
 }
 
 static int kernel_fd(const struct sys_ring *r)
 {
-	return r->ring.ring_fd;
+	return r->event;
 }
 
 static int kernel_map(struct sys_ring *r, unsigned area, void *base, size_t len)
@@ -155,6 +179,16 @@ static void take_back(struct io_uring *ring)
 	__atomic_store_n(ring->sq.ktail, head, __ATOMIC_RELEASE);
 }
 
+/* What comes from the end of the silence on makes an edge, or is seen by has_work: a full barrier. */
+static void set_silent(struct io_uring *ring, bool silent)
+{
+	unsigned flags = *ring->cq.kflags & ~IORING_CQ_EVENTFD_DISABLED;
+
+	__atomic_store_n(ring->cq.kflags, flags | (silent ? IORING_CQ_EVENTFD_DISABLED : 0),
+			 __ATOMIC_SEQ_CST);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
 /*
  * Deferred work is done by this call, in rounds, until there is none or `expect` of it was done.
  * Where there is less the kernel would wait, so it is given no time for that: but to find out that
@@ -164,12 +198,17 @@ static int enter(struct sys_ring *r, unsigned nr, unsigned expect)
 {
 	static const struct __kernel_timespec no_time;
 	struct io_uring_getevents_arg arg = { .ts = (uintptr_t)&no_time };
+	int ret;
 
-	if (!expect)
-		return io_uring_enter(r->ring.ring_fd, nr, 0, IORING_ENTER_GETEVENTS, NULL);
-	return io_uring_enter2(r->ring.ring_fd, nr, expect,
-			       IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG, (sigset_t *)&arg,
-			       sizeof(arg));
+	set_silent(&r->ring, true);
+	if (expect)
+		ret = io_uring_enter2(r->ring.ring_fd, nr, expect,
+				      IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
+				      (sigset_t *)&arg, sizeof(arg));
+	else
+		ret = io_uring_enter(r->ring.ring_fd, nr, 0, IORING_ENTER_GETEVENTS, NULL);
+	set_silent(&r->ring, false);
+	return ret;
 }
 
 static unsigned kernel_submit(struct sys_ring *r, const struct ring_req *reqs, unsigned nr,

@@ -22,7 +22,7 @@
 
 static int watch(struct zcs_ctx *ctx, struct sys_ring *k)
 {
-	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &ctx->ring };
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.ptr = &ctx->ring };
 
 	return zcsi_sys->epoll_ctl(ctx->ep, EPOLL_CTL_ADD, zcsi_sys->ring->fd(k), &ev);
 }

@@ -32,11 +32,15 @@ enum uring_why {
 	URING_NO_KERNEL, /* zcs_ctx.ring_error says why */
 };
 
-/* A request that the kernel is not through with. Its index is its tag. */
+/*
+ * A request that the kernel is not through with. Its index and turn are its tag: the kernel may tell
+ * of one that is over (guard 15).
+ */
 struct uring_req {
-	struct uring_conn *u;
-	uint64_t number; /* of the connection's ledger */
+	struct uring_conn *u; /* NULL: none */
+	uint64_t number;      /* of the connection's ledger */
 	uint32_t len;
+	uint32_t turn; /* which request in this place */
 	uint32_t next; /* of the free ones */
 	bool lent;
 	bool report;   /* it asked for what RING_COPIED says */
@@ -59,6 +63,7 @@ struct uring_conn {
 	uint64_t prior; /* of the socket's own counter, which is not used here */
 	uint32_t loans; /* requests whose lent bytes are out */
 	bool refused;	/* the kernel had no memory for it: the timer tries again */
+	bool cut_short; /* its last request ended short, and may have eaten the socket's error */
 	bool no_bufs;	/* nor for lending, in this chain */
 };
 
@@ -89,6 +94,11 @@ int uring_area(struct zcs_ctx *ctx, const void *base, size_t len);
 void uring_put(struct uring_conn *u);		   /* a request less names it */
 const char *uring_words(const struct zcs_conn *c); /* how it sends and why; NULL: not asked for */
 
+static inline struct uring_req *uring_req(struct uring *r, uint64_t tag)
+{
+	return &r->reqs[(uint32_t)tag];
+}
+
 /* uring_done.c */
 void uring_result(struct uring *r, const struct ring_res *res);
 /* Takes what came; if the kernel was not entered just now it is, where that can bring something. */
@@ -101,9 +111,9 @@ unsigned uring_fits(struct zcs_conn *c);
 void uring_queued(struct zcs_conn *c, uint64_t len);
 /* From tx_push: a message that is no file is next, or a chain is unfinished. -EINPROGRESS. */
 int uring_want(struct zcs_conn *c);
-/* Submits what is pending and takes what came; whether more is pending. */
-bool uring_turn(struct zcs_ctx *ctx);
-bool uring_is_due(const struct zcs_ctx *ctx);
+/* Submits what is pending and takes what came. */
+void uring_turn(struct zcs_ctx *ctx);
+bool uring_is_due(const struct zcs_ctx *ctx); /* another turn would find something to do */
 /* After the connection was aborted: every request ends now, and is read. */
 void uring_cancel(struct zcs_conn *c);
 

@@ -3,8 +3,9 @@
  * uring_done.c - results and notifications of requests come back
  *
  * A request's number is settled by its result, or by its notification if the result says that there
- * will be one, whatever else it says: errors have one, too (guard 15). Notifications come in any
- * order.
+ * will be one, whatever else it says: errors have one, too. Of requests that were cancelled as part
+ * of a chain the result says that there will be none, and there is one: it must not be taken for that
+ * of another request (guard 15). Notifications come in any order.
  */
 #include "uring.h"
 
@@ -61,7 +62,8 @@ static void failed(struct zcs_conn *c, const struct uring_req *q, int err)
 		/* Kernel TLS or a sockmap was put on the socket since. */
 		c->no_lend = err == -EINVAL ? ZCS_R_OTHER : ZCS_R_ULP;
 	} else {
-		conn_fail(c, err);
+		/* The kernel tells an error once, and not beside bytes that it took. */
+		conn_fail(c, err == -EPIPE && u->cut_short ? -ECONNRESET : err);
 	}
 }
 
@@ -73,6 +75,7 @@ static void answered(struct zcs_conn *c, const struct uring_req *q, int res)
 		res = (int)q->len;
 	if (res > 0) {
 		advance(c, min_u64(res, q->len), q->lent);
+		c->ring->cut_short = (uint32_t)res < q->len;
 		if (q->lent)
 			tx_lent_well(c);
 	} else if (res < 0 && res != -ECANCELED) {
@@ -117,14 +120,14 @@ static void settled(struct zcs_conn *c, const struct uring_req *q, bool told)
 }
 
 /* The kernel is through with it. */
-static void done(struct uring *r, uint32_t tag)
+static void done(struct uring *r, uint32_t i)
 {
-	struct uring_req q = r->reqs[tag];
+	struct uring_req q = r->reqs[i];
 	struct zcs_conn *c = q.u->c;
 
-	r->reqs[tag].u = NULL;
-	r->reqs[tag].next = r->free;
-	r->free = tag + 1;
+	r->reqs[i].u = NULL;
+	r->reqs[i].next = r->free;
+	r->free = i + 1;
 	if (c && !c->closed)
 		settled(c, &q, q.lent && q.report && q.taken);
 	uring_put(q.u);
@@ -132,11 +135,14 @@ static void done(struct uring *r, uint32_t tag)
 
 void uring_result(struct uring *r, const struct ring_res *res)
 {
-	struct uring_req *q = &r->reqs[res->tag];
+	struct uring_req *q = uring_req(r, res->tag);
 	struct uring_conn *u = q->u;
-	struct zcs_conn *c = u->c && !u->c->closed ? u->c : NULL;
+	struct zcs_conn *c;
 	bool over = false;
 
+	if (!u || (GUARD(15) && q->turn != res->tag >> 32))
+		return;
+	c = u->c && !u->c->closed ? u->c : NULL;
 	if (res->flags & RING_NOTE) {
 		q->noted = true;
 		q->copied = q->taken && res->flags & RING_COPIED;
@@ -145,7 +151,7 @@ void uring_result(struct uring *r, const struct ring_res *res)
 			c->stats.tx_notifications++;
 	} else {
 		q->answered = true;
-		q->noted = !(res->flags & RING_TO_COME) || (!GUARD(15) && res->res < 0);
+		q->noted = q->noted || !(res->flags & RING_TO_COME);
 		q->taken = q->lent && res->res > 0 && !q->noted;
 		u->loans += q->taken;
 		if (c)

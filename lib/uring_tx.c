@@ -175,7 +175,8 @@ static bool put_req(struct chain *ch)
 	if (ledger_reserve(&c->ledger) < 0 || (!r->free && !more_reqs(r)))
 		return false;
 	q = &r->reqs[r->free - 1];
-	*req = (struct ring_req){ .tag = r->free - 1, .fd = c->fd, .area = -1 };
+	*req = (struct ring_req){ .fd = c->fd, .area = -1 };
+	req->tag = (r->free - 1) | (uint64_t)(q->turn + 1) << 32;
 	r->free = q->next;
 	if (ch->lend && txq_at(c->q, ch->at.i)->lend)
 		put_lent(ch, req, vec);
@@ -184,6 +185,7 @@ static bool put_req(struct chain *ch)
 	req->flags |= RING_LINK;
 	*q = (struct uring_req){
 		.u = c->ring,
+		.turn = (uint32_t)(req->tag >> 32),
 		.number = ledger_take(&c->ledger),
 		.len = (uint32_t)req->len,
 		.lent = req->flags & RING_LEND,
@@ -264,7 +266,7 @@ static void refused(struct uring *r, unsigned taken)
 	for (unsigned i = taken; i < r->nr_batch; i++) {
 		struct ring_res res = { .tag = r->batch[i].tag, .res = -ECANCELED };
 
-		r->reqs[res.tag].u->refused = true;
+		uring_req(r, res.tag)->u->refused = true;
 		uring_result(r, &res);
 	}
 }
@@ -276,7 +278,7 @@ static bool submit(struct uring *r)
 
 	if (!r->nr_batch)
 		return false;
-	c = r->reqs[r->batch[0].tag].u->c;
+	c = uring_req(r, r->batch[0].tag)->u->c;
 	c->stats.tx_calls++;
 	n = zcsi_sys->ring->submit(r->k, r->batch, r->nr_batch, r->expect);
 	if (n < r->nr_batch)
@@ -312,28 +314,35 @@ static bool submit_pending(struct uring *r)
 	return submit(r) || entered;
 }
 
-static void go_round(struct uring *r)
+static void go_round(struct zcs_ctx *ctx)
 {
-	bool entered = submit_pending(r);
+	bool entered = submit_pending(ctx->ring);
 
-	uring_take(r, !entered);
-}
-
-bool uring_turn(struct zcs_ctx *ctx)
-{
-	struct uring *r = ctx->ring;
-
-	for (int i = 0; i < TURN_ROUNDS; i++) {
-		go_round(r);
-		if (list_is_empty(&r->pending))
-			return false;
-	}
-	return true;
+	uring_take(ctx->ring, !entered);
 }
 
 bool uring_is_due(const struct zcs_ctx *ctx)
 {
-	return ctx->ring && !list_is_empty(&ctx->ring->pending);
+	struct uring *r = ctx->ring;
+
+	return r && (!list_is_empty(&r->pending) || zcsi_sys->ring->has_work(r->k));
+}
+
+/* What came while we were in the kernel makes no edge. */
+static void tell(struct zcs_ctx *ctx)
+{
+	if (ctx->exported && uring_is_due(ctx))
+		ctx_wake(ctx);
+}
+
+void uring_turn(struct zcs_ctx *ctx)
+{
+	for (int i = 0; i < TURN_ROUNDS; i++) {
+		go_round(ctx);
+		if (list_is_empty(&ctx->ring->pending))
+			break;
+	}
+	tell(ctx);
 }
 
 int uring_want(struct zcs_conn *c)
@@ -359,7 +368,8 @@ void uring_queued(struct zcs_conn *c, uint64_t len)
 		return;
 	u->nr_waiting = 0;
 	u->waiting = 0;
-	go_round(c->ctx->ring);
+	go_round(c->ctx);
+	tell(c->ctx);
 }
 
 void uring_cancel(struct zcs_conn *c)
@@ -372,4 +382,5 @@ void uring_cancel(struct zcs_conn *c)
 		uring_take(r, true);
 	}
 	uring_take(r, true);
+	tell(c->ctx);
 }

@@ -222,12 +222,14 @@ bool policy_rx_map(struct policy_rx *p)
 	return p->large;
 }
 
-static void note_size(struct policy_rx *p, uint64_t size)
+static void note_size(struct policy_rx *p, uint64_t bytes)
 {
-	if (size >= p->size)
-		p->size = size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
-	else if (size > 0)
-		p->size -= (p->size - (uint32_t)size) / SIZE_MEMORY;
+	uint64_t kib = (bytes + 1023) / 1024;
+
+	if (kib >= p->size_kib)
+		p->size_kib = kib < UINT16_MAX ? (uint16_t)kib : UINT16_MAX;
+	else if (kib > 0)
+		p->size_kib -= (p->size_kib - kib) / SIZE_MEMORY;
 }
 
 void policy_rx_result(struct policy_rx *p, bool tried, uint64_t mapped, uint64_t copied)

@@ -216,6 +216,9 @@ struct net {
 	long deadline;
 };
 
+/* ZCS_NET_RING=1: contexts send by io_uring, unless they say otherwise. */
+bool net_by_ring(void);
+void net_socket_only(void); /* skips what is true of the other way only */
 void net_start(struct net *n, const struct zcs_ctx_opts *opts);
 /* Aborts what is open, takes every event, frees the context and closes the peers. */
 void net_finish(struct net *n);

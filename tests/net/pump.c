@@ -7,11 +7,27 @@
 
 #define EVENTS 7 /* few, so that taking them in batches is tried */
 
+bool net_by_ring(void)
+{
+	return getenv("ZCS_NET_RING") != NULL;
+}
+
+void net_socket_only(void)
+{
+	if (net_by_ring())
+		skip();
+}
+
 void net_start(struct net *n, const struct zcs_ctx_opts *opts)
 {
+	struct zcs_ctx_opts o = { .size = sizeof(o) };
+
+	if (opts)
+		o = *opts;
+	o.ring = o.ring ? o.ring : net_by_ring() ? ZCS_RING_TRY : ZCS_RING_OFF;
 	memset(n, 0, sizeof(*n));
 	n->deadline = net_now_ms() + NET_MS;
-	assert_int_equal(zcs_ctx_new(opts, &n->ctx), 0);
+	assert_int_equal(zcs_ctx_new(&o, &n->ctx), 0);
 	assert_true(zcs_ctx_fd(n->ctx) >= 0);
 }
 

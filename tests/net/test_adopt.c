@@ -160,6 +160,7 @@ static void open__inherited(void **state)
 	app = app_open(&net, child, &opts);
 	app->tx_seed = peer->rx_seed = 9;
 	assert_int_equal(app_send(app, &s), 0);
+	assert_int_equal(zcs_conn_flush(app->conn), 0);
 	app_stats(app, &st);
 	assert_true(st.tx_bytes_lent > 0);
 	app_send_all(app, 20 * MIB, &s);

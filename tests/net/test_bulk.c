@@ -230,9 +230,8 @@ static void send__refuses_nonsense(void **state)
 	assert_int_equal(zcs_conn_send(b.app->conn, &msg), -EINVAL);
 	msg.iov = &gone;
 	msg.nr_iov = 1;
-	assert_int_equal(zcs_conn_send(b.app->conn, &msg), -EFAULT);
-	msg.flags = ZCS_ZEROCOPY;
-	assert_int_equal(zcs_conn_send(b.app->conn, &msg), -EFAULT);
+	for (msg.flags = 0; !net_by_ring() && msg.flags <= ZCS_ZEROCOPY; msg.flags += ZCS_ZEROCOPY)
+		assert_int_equal(zcs_conn_send(b.app->conn, &msg), -EFAULT);
 	both_ways(state); /* another connection; and this one is still whole: */
 	app_send_all(b.app, 100, &(struct shape){ .len = 100 });
 	PUMP_UNTIL(&b.net, b.peer->rx_pos == 100 && b.app->out == 0);

@@ -157,6 +157,7 @@ static void abandon__files_do_not_hide_loans(void **state)
 	int file = memfd_create("file", MFD_CLOEXEC);
 	struct bed b;
 	struct pollfd pf;
+	int ret;
 
 	(void)state;
 	assert_int_equal(ftruncate(file, 100), 0);
@@ -167,12 +168,14 @@ static void abandon__files_do_not_hide_loans(void **state)
 	assert_int_equal(zcs_conn_send_file(b.app->conn, file, 0, 100, app_expect_token(b.app)), 0);
 	net_take(&b.net);
 	assert_int_equal(app_send(b.app, &lend), 0);
+	assert_int_equal(zcs_conn_flush(b.app->conn), 0);
 	assert_int_equal(net_unacked(b.pair.near), 2 * lend.len + 100);
 	net_reset(b.pair.far);
 	b.peer->fd = -1;
 	pf = (struct pollfd){ .fd = b.pair.near };
 	assert_int_equal(poll(&pf, 1, 5000), 1);
-	assert_true(app_send(b.app, &(struct shape){ .len = 10, .flags = ZCS_COPY }) < 0);
+	ret = app_send(b.app, &(struct shape){ .len = 10, .flags = ZCS_COPY });
+	assert_true(net_by_ring() ? ret == 1 : ret < 0);
 	PUMP_UNTIL(&b.net, b.app->errors && b.app->out == 0);
 	assert_int_equal(b.app->released, 3);
 	assert_int_equal(b.app->condemned, 0);

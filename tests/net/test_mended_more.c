@@ -237,6 +237,7 @@ static void detach__distrusted_count_is_unknown(void **state)
 	struct bed b;
 
 	(void)state;
+	net_socket_only();
 	net_start(&b.net, NULL);
 	net_pair(&b.pair, NET_V4, NET_LO);
 	bed_of(&b, &opts);

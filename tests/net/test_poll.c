@@ -182,6 +182,17 @@ static void process__is_bounded(void **state)
 	net_finish(&net);
 }
 
+/* Of a ring that was closed shortly before, the kernel may tell by an interruption without a signal. */
+static int wait_at_most(struct bed *b, struct zcs_event *ev, int ms)
+{
+	int r;
+
+	do
+		r = zcs_ctx_wait(b->net.ctx, ev, 1, ms);
+	while (r == -EINTR && net_by_ring());
+	return r;
+}
+
 static void wait__returns_when_time_is_up(void **state)
 {
 	struct zcs_event ev;
@@ -192,10 +203,10 @@ static void wait__returns_when_time_is_up(void **state)
 	bed_make(&b, NULL);
 	start = net_now_ms();
 	assert_int_equal(zcs_ctx_wait(b.net.ctx, &ev, 1, 0), 0);
-	assert_int_equal(zcs_ctx_wait(b.net.ctx, &ev, 1, 100), 0);
+	assert_int_equal(wait_at_most(&b, &ev, 100), 0);
 	assert_in_range(net_now_ms() - start, 95, 1000);
 	assert_int_equal(send(b.pair.far, "hello", 5, 0), 5);
-	assert_int_equal(zcs_ctx_wait(b.net.ctx, &ev, 1, -1), 1);
+	assert_int_equal(wait_at_most(&b, &ev, -1), 1);
 	assert_int_equal(ev.type, ZCS_EV_READABLE);
 	b.app->rx_plain = true;
 	app_event(ev.user, &ev);

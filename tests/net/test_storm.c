@@ -81,6 +81,7 @@ static void storm__little_option_memory(void **state)
 	struct net net;
 
 	(void)state;
+	net_socket_only();
 	if (net_sysctl("core/optmem_max", "2048") < 0) {
 		print_message("net.core.optmem_max is not of this namespace (before 6.8)\n");
 		skip();
@@ -111,6 +112,7 @@ static void storm__no_option_memory(void **state)
 	struct net net;
 
 	(void)state;
+	net_socket_only();
 	if (net_sysctl("core/optmem_max", "100") < 0)
 		skip();
 	net_start(&net, NULL);

@@ -59,8 +59,6 @@ uint32_t kfile_poll(struct file *f)
 		return EPOLLOUT | (f->count ? EPOLLIN : 0);
 	case FILE_TIMER:
 		return f->count ? EPOLLIN : 0;
-	case FILE_RING:
-		return kring_readable(f->ring) ? EPOLLIN : 0;
 	case FILE_EPOLL:
 		for (struct list *e = f->watches.next; e != &f->watches; e = e->next) {
 			struct watch *w = container_of(e, struct watch, of_ep);

@@ -30,7 +30,7 @@
 #define SIM_NR_FDS   2048
 #define SIM_OPT_SIZE 832 /* option memory that a completion object takes */
 
-enum file_kind { FILE_TCP = 1, FILE_EPOLL, FILE_EVENT, FILE_TIMER, FILE_RING };
+enum file_kind { FILE_TCP = 1, FILE_EPOLL, FILE_EVENT, FILE_TIMER };
 
 struct file {
 	enum file_kind kind;
@@ -39,7 +39,6 @@ struct file {
 	struct list watchers; /* struct watch, by .of_file */
 	struct list watches;  /* FILE_EPOLL: struct watch, by .of_ep */
 	struct sim_tcp *tcp;
-	struct sys_ring *ring;
 	uint64_t count; /* FILE_EVENT, FILE_TIMER: what read gives */
 	uint64_t at;	/* FILE_TIMER: when it expires, 0: off */
 };
@@ -195,7 +194,6 @@ void kring_wake(struct sim_tcp *s);
 void kring_poke(void *sock);
 void kring_complete(struct zobj *obj);
 void kring_unmapped(const char *base, size_t len);
-bool kring_readable(const struct sys_ring *r);
 
 /* simk_tx.c */
 void kobj_put(struct zobj *obj);

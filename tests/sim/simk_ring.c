@@ -49,6 +49,7 @@ struct sys_ring {
 	struct list results, work, waiting;
 	struct karea areas[RING_AREAS];
 	uint64_t locked; /* pages */
+	bool entered;	 /* work of our own making makes no edge */
 };
 
 static struct list rings, reqs;
@@ -137,7 +138,6 @@ static void post(struct sys_ring *r, uint64_t tag, int res, uint32_t flags)
 
 	k->res = (struct ring_res){ tag, res, flags };
 	list_add_tail(&r->results, &k->list);
-	kfile_wake(r->file, EPOLLIN);
 }
 
 static void defer(struct sys_ring *r, struct kreq *q, const struct ring_res *note)
@@ -148,8 +148,11 @@ static void defer(struct sys_ring *r, struct kreq *q, const struct ring_res *not
 	if (note)
 		w->note = *note;
 	/* in any order, but the requests of a chain come one by one */
+	if (list_is_empty(&r->work) && !r->entered) {
+		r->file->count++;
+		kfile_wake(r->file, EPOLLIN);
+	}
 	list_add_tail(sim_pct(50) ? &r->work : r->work.next, &w->list);
-	kfile_wake(r->file, EPOLLIN);
 }
 
 static void req_free(struct kreq *q)
@@ -209,10 +212,11 @@ static void complete(struct kreq *q, int res)
 	q->s->ring_reqs--;
 	sim_trace("  request %llu: %d of %llu", (unsigned long long)q->q.tag, res,
 		  (unsigned long long)q->len);
-	if (obj && (res > 0 || q->issued || sim_pct(50)))
+	/* Of one that was cancelled before its time the result says that there will be none. */
+	if (obj && (res > 0 || q->issued))
 		flags = RING_TO_COME;
 	post(q->r, q->q.tag, res, flags);
-	if (flags) {
+	if (flags || (obj && res == -ECANCELED)) {
 		kobj_put(obj); /* the request's own reference */
 	} else {
 		if (obj) {
@@ -428,9 +432,11 @@ static unsigned ring_submit(struct sys_ring *r, const struct ring_req *reqs, uns
 			heads[nr_heads++] = q;
 		last = reqs[i].flags & RING_LINK ? q : NULL;
 	}
+	r->entered = true;
 	for (unsigned i = 0; i < nr_heads; i++)
 		issue(heads[i]);
 	run_work(r, expect);
+	r->entered = false;
 	return nr;
 }
 
@@ -443,7 +449,9 @@ static void ring_enter(struct sys_ring *r, unsigned expect)
 {
 	sim_enter("ring_enter", (int)expect);
 	sim.ring_enters++;
+	r->entered = true;
 	run_work(r, expect);
+	r->entered = false;
 }
 
 static unsigned ring_take(struct sys_ring *r, struct ring_res *out, unsigned max)
@@ -503,8 +511,7 @@ static int ring_open(struct sys_ring **out)
 	if (sim.ring_error)
 		return -sim.ring_error;
 	r = calloc(1, sizeof(*r));
-	r->file = kfile_new(FILE_RING);
-	r->file->ring = r;
+	r->file = kfile_new(FILE_EVENT);
 	list_init(&r->results);
 	list_init(&r->work);
 	list_init(&r->waiting);
@@ -539,11 +546,6 @@ static void ring_close(struct sys_ring *r)
 	list_del(&r->list);
 	sim_sys_close(r->file->fd);
 	free(r);
-}
-
-bool kring_readable(const struct sys_ring *r)
-{
-	return !list_is_empty(&r->results) || !list_is_empty(&r->work);
 }
 
 const struct ring_ops sim_ring = {
