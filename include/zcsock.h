@@ -133,7 +133,7 @@ enum zcs_ring {
 	 * TCP connections send by io_uring where that may be used and nobody else sent on the
 	 * socket before; by the socket otherwise, and zcs_conn_explain says why. zcs_conn_send then
 	 * only queues: what waits goes out, for all connections together, in the next
-	 * zcs_ctx_process, zcs_ctx_wait, zcs_ctx_events or zcs_conn_flush, or when 32 messages or 1
+	 * zcs_ctx_process, zcs_ctx_wait, zcs_ctx_events or zcs_conn_flush, or when 32 messages or 2
 	 * MiB wait. The pool has 4 KiB pages, which are locked when they are first lent.
 	 */
 	ZCS_RING_TRY,

@@ -199,7 +199,7 @@ ZCS_EXPORT void zcs_conn_close(struct zcs_conn *c)
 	if (r < 0)
 		conn_fail(c, r);
 	if (c->ring)
-		uring_turn(c->ctx);
+		uring_turn(c->ctx, true);
 	if (c->error && c->tcp && !tx_is_empty(c)) {
 		/* Nothing to wait for but loans: the kernel gives them back at once. */
 		disconnect(c);

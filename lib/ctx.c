@@ -190,7 +190,7 @@ static int process(struct zcs_ctx *ctx, unsigned max_conns, int timeout_ms)
 	n = poll_kernel(ctx, timeout_ms);
 	run_ready(ctx, max_conns ? max_conns : PROCESS_CONNS);
 	if (ctx->ring)
-		uring_turn(ctx);
+		uring_turn(ctx, true);
 	ctx->working = false;
 	return n;
 }
@@ -200,7 +200,7 @@ static bool turn(struct zcs_ctx *ctx)
 {
 	ctx->working = true;
 	if (ctx->ring)
-		uring_turn(ctx);
+		uring_turn(ctx, false);
 	ctx->working = false;
 	return uring_is_due(ctx) || event_is_waiting(ctx) || !list_is_empty(&ctx->ready);
 }

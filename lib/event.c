@@ -96,8 +96,6 @@ int event_take(struct zcs_ctx *ctx, struct zcs_event *events, size_t max)
 	size_t n = 0;
 
 	bury(ctx);
-	if (ctx->ring)
-		uring_turn(ctx);
 	n = min_u64(max, q->nr);
 	for (size_t i = 0; i < n; i++) {
 		const struct zcs_event *ev = &q->ring[(q->head + i) & (q->cap - 1)];
@@ -121,5 +119,7 @@ int event_take(struct zcs_ctx *ctx, struct zcs_event *events, size_t max)
 
 ZCS_EXPORT int zcs_ctx_events(struct zcs_ctx *ctx, struct zcs_event *events, size_t max)
 {
+	if (ctx->ring)
+		uring_turn(ctx, true);
 	return event_take(ctx, events, max);
 }

@@ -50,7 +50,8 @@ void evq_fini(struct evq *q);
 /* Bits of zcs_conn.events: 1 << enum zcs_event_type. */
 void event_raise(struct zcs_conn *c, enum zcs_event_type type);
 void event_drop(struct zcs_conn *c, enum zcs_event_type type);
-int event_take(struct zcs_ctx *ctx, struct zcs_event *events, size_t max); /* zcs_ctx_events */
+/* zcs_ctx_events, but nothing is looked for. */
+int event_take(struct zcs_ctx *ctx, struct zcs_event *events, size_t max);
 bool event_is_waiting(const struct zcs_ctx *ctx);
 
 #endif

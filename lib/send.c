@@ -411,7 +411,7 @@ ZCS_EXPORT int zcs_conn_flush(struct zcs_conn *c)
 	int r = c->error ? c->error : tx_flush(c);
 
 	if (c->ring && !r) {
-		uring_turn(c->ctx);
+		uring_turn(c->ctx, true);
 		r = c->error;
 	}
 	return r;

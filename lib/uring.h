@@ -21,7 +21,7 @@ struct zcs_ctx;
 struct zcs_conn;
 
 #define URING_CHAIN_REQS  32
-#define URING_CHAIN_BYTES (1u << 20)
+#define URING_CHAIN_BYTES (2u << 20)
 #define URING_CHAIN_VECS  1024
 
 /* Why a connection sends by its socket; 0: nobody asked for a ring, or it has one. */
@@ -111,8 +111,8 @@ unsigned uring_fits(struct zcs_conn *c);
 void uring_queued(struct zcs_conn *c, uint64_t len);
 /* From tx_push: a message that is no file is next, or a chain is unfinished. -EINPROGRESS. */
 int uring_want(struct zcs_conn *c);
-/* Submits what is pending and takes what came. */
-void uring_turn(struct zcs_ctx *ctx);
+/* Submits what is pending and takes what came, for which the kernel is entered if it must be. */
+void uring_turn(struct zcs_ctx *ctx, bool enter);
 bool uring_is_due(const struct zcs_ctx *ctx); /* another turn would find something to do */
 /* After the connection was aborted: every request ends now, and is read. */
 void uring_cancel(struct zcs_conn *c);

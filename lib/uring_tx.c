@@ -314,11 +314,11 @@ static bool submit_pending(struct uring *r)
 	return submit(r) || entered;
 }
 
-static void go_round(struct zcs_ctx *ctx)
+static void go_round(struct zcs_ctx *ctx, bool enter)
 {
 	bool entered = submit_pending(ctx->ring);
 
-	uring_take(ctx->ring, !entered);
+	uring_take(ctx->ring, enter && !entered);
 }
 
 bool uring_is_due(const struct zcs_ctx *ctx)
@@ -335,10 +335,10 @@ static void tell(struct zcs_ctx *ctx)
 		ctx_wake(ctx);
 }
 
-void uring_turn(struct zcs_ctx *ctx)
+void uring_turn(struct zcs_ctx *ctx, bool enter)
 {
 	for (int i = 0; i < TURN_ROUNDS; i++) {
-		go_round(ctx);
+		go_round(ctx, enter && !i);
 		if (list_is_empty(&ctx->ring->pending))
 			break;
 	}
@@ -368,7 +368,7 @@ void uring_queued(struct zcs_conn *c, uint64_t len)
 		return;
 	u->nr_waiting = 0;
 	u->waiting = 0;
-	go_round(c->ctx);
+	go_round(c->ctx, true);
 	tell(c->ctx);
 }
 

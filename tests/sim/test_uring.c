@@ -79,7 +79,7 @@ static void one_call_for_all(void)
 	app_end(&app);
 }
 
-/* 32 messages, or 1 MiB, are a chain. */
+/* 32 messages, or 2 MiB, are a chain. */
 static void full_chains(void)
 {
 	struct app_conn *c = open_one();
@@ -90,9 +90,9 @@ static void full_chains(void)
 	sim_equal(send_len(c, 1000, 0), 0);
 	sim_equal(sim.ring_submits, 1);
 	for (int i = 0; i < 3; i++)
-		sim_equal(send_len(c, 300000, 0), 0);
+		sim_equal(send_len(c, 600000, 0), 0);
 	sim_equal(sim.ring_submits, 1);
-	sim_equal(send_len(c, 300000, 0), 0);
+	sim_equal(send_len(c, 600000, 0), 0);
 	sim_equal(sim.ring_submits, 2);
 	app_drain(&app);
 	app_end(&app);
@@ -273,8 +273,8 @@ static void chains_wait(void)
 }
 
 /*
- * Guard 15: a request that failed is notified all the same, and later: when what it was called is
- * called by another one, of which the peer has taken nothing yet.
+ * Guard 15: requests that failed or were cancelled are notified all the same, and later: when what
+ * they were called is called by others, of which the peer has taken nothing yet.
  */
 static void errors_notify(void)
 {
