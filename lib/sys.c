@@ -2,9 +2,10 @@
 /*
  * sys.c - the real kernel behind the table of sys.h
  *
- * The only file of the library that makes system calls, but for those of io_uring (sys_ring.c). It decides three things for all of them and
- * nothing else: how errors are returned (negative, errno untouched), which calls are repeated when
- * a signal handler interrupted them, and that no descriptor survives exec.
+ * The only file of the library that makes system calls, but for those of io_uring (sys_ring.c). It
+ * decides three things for all of them and nothing else: how errors are returned (negative, errno
+ * untouched), which calls are repeated when a signal handler interrupted them, and that no
+ * descriptor survives exec.
  */
 #include "sys.h"
 

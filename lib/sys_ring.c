@@ -179,7 +179,7 @@ static void take_back(struct io_uring *ring)
 	__atomic_store_n(ring->sq.ktail, head, __ATOMIC_RELEASE);
 }
 
-/* What comes from the end of the silence on makes an edge, or is seen by has_work: a full barrier. */
+/* What comes after the silence makes an edge, or has_work sees it: hence a full barrier. */
 static void set_silent(struct io_uring *ring, bool silent)
 {
 	unsigned flags = *ring->cq.kflags & ~IORING_CQ_EVENTFD_DISABLED;

@@ -176,13 +176,13 @@ static const char *why_no_ring(int error)
 {
 	switch (error) {
 	case -ENOSYS:
-		return "by the socket: io_uring is forbidden to this process or not in this kernel";
+		return "by the socket: io_uring is not in this kernel, or a filter of calls hides it";
 	case -EPERM:
-		return "by the socket: io_uring is switched off (kernel.io_uring_disabled)";
+		return "by the socket: io_uring is forbidden (kernel.io_uring_disabled, or a filter)";
 	case -EACCES:
-		return "by the socket: io_uring is forbidden to this process";
+		return "by the socket: io_uring is forbidden to this process by a policy";
 	case -EOPNOTSUPP:
-		return "by the socket: this kernel's io_uring is too old, Linux 6.1 is needed";
+		return "by the socket: this kernel's io_uring is too old (Linux 6.1 is needed)";
 	case -ENODEV:
 		return "by the socket: built without liburing";
 	case -ENOMEM:

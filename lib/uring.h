@@ -33,8 +33,8 @@ enum uring_why {
 };
 
 /*
- * A request that the kernel is not through with. Its index and turn are its tag: the kernel may tell
- * of one that is over (guard 15).
+ * A request that the kernel is not through with. Its index and turn are its tag: the kernel may
+ * tell of one that is over (guard 15).
  */
 struct uring_req {
 	struct uring_conn *u; /* NULL: none */

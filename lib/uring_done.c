@@ -4,8 +4,8 @@
  *
  * A request's number is settled by its result, or by its notification if the result says that there
  * will be one, whatever else it says: errors have one, too. Of requests that were cancelled as part
- * of a chain the result says that there will be none, and there is one: it must not be taken for that
- * of another request (guard 15). Notifications come in any order.
+ * of a chain the result says that there will be none, and there is one: it must not be taken for
+ * that of another request (guard 15). Notifications come in any order.
  */
 #include "uring.h"
 

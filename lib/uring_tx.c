@@ -3,9 +3,9 @@
  * uring_tx.c - messages go to the kernel as chains of requests
  *
  * Two requests on one socket could overtake one another, so those of a connection are linked into
- * one chain, and a second chain waits for the first (guard 17). Each is for all of its bytes (MSG_WAITALL).
- * Where one ends short or with an error the kernel cancels those behind it (guard 16), and the next
- * chain begins where the stream then stands.
+ * one chain, and a second chain waits for the first (guard 17). Each is for all of its bytes
+ * (MSG_WAITALL). Where one ends short or with an error the kernel cancels those behind it, and the
+ * next chain begins where the stream then stands (guard 16).
  *
  * A request takes the next number of the ledger when it is submitted, copying ones too: until its
  * result is there the kernel may read the memory. What becomes of it is in uring_done.c.

@@ -30,6 +30,12 @@ extern const struct promise promise_tx_sendfile_shrunk_file;
 extern const struct promise promise_tx_outq_counts_unacked;
 extern const struct promise promise_tx_outq_lies_after_disconnect;
 extern const struct promise promise_tx_unix_refuses;
+extern const struct promise promise_uring_error_notifies;
+extern const struct promise promise_uring_cancelled_link_notifies;
+extern const struct promise promise_uring_waitall_goes_on;
+extern const struct promise promise_uring_deferred_needs_eventfd;
+extern const struct promise promise_uring_registered_keeps_pages;
+extern const struct promise promise_uring_disconnect_returns_all;
 extern const struct promise promise_rx_option_is_getsockopt;
 extern const struct promise promise_rx_struct_lengths;
 extern const struct promise promise_rx_refused_elsewhere;
@@ -82,6 +88,12 @@ const struct promise *const promise_table[] = {
 	&promise_tx_outq_counts_unacked,
 	&promise_tx_outq_lies_after_disconnect,
 	&promise_tx_unix_refuses,
+	&promise_uring_error_notifies,
+	&promise_uring_cancelled_link_notifies,
+	&promise_uring_waitall_goes_on,
+	&promise_uring_deferred_needs_eventfd,
+	&promise_uring_registered_keeps_pages,
+	&promise_uring_disconnect_returns_all,
 	&promise_rx_option_is_getsockopt,
 	&promise_rx_struct_lengths,
 	&promise_rx_refused_elsewhere,

@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
-# libzcsock.so needs libc and nothing else, and is called libzcsock.so.0.
+# libzcsock.so needs libc, liburing if it was built with it, and nothing else; it is called
+# libzcsock.so.0.
 . "$(dirname "$0")/common.sh"
 
 so=$build/lib/libzcsock.so
 need "$so"
 
 needed() {
+	local allowed='libc\.so\.6|ld-linux.*'
+	[ ! -e "$build/lib/libzcsock-internal.a.p/sys_ring.c.o" ] || allowed+='|liburing\.so\.2'
 	readelf -dW "$so" | sed -nE 's/.*\(NEEDED\).*\[(.*)\]/\1/p' |
-		grep -vE '^(libc\.so\.6|ld-linux.*)$' | sed 's/^/needs /'
+		grep -vE "^($allowed)$" | sed 's/^/needs /'
 	true
 }
 

@@ -5,7 +5,7 @@
 objects=$build/lib/libzcsock-internal.a.p
 need "$objects"
 
-# What lib may call outside sys.c, and of it pure code: nothing that enters the kernel but for memory.
+# What lib may call outside sys.c and sys_ring.c, and of it pure code: nothing that enters the kernel but for memory.
 pure_libc='memcpy memmove memset memcmp malloc calloc realloc free snprintf __stack_chk_fail'
 plain_libc="$pure_libc aligned_alloc vsnprintf memchr strlen strnlen strchr strcmp strncmp strstr
 	strtol strtoul strtoull qsort inet_ntop strerror __ctype_b_loc"
@@ -67,11 +67,11 @@ defined() {
 symbol_rules() {
 	local object rest=()
 	for object in "$objects"/*.o; do
-		[[ $object == */sys.c.o ]] || rest+=("$object")
+		[[ $object == */sys.c.o || $object == */sys_ring.c.o ]] || rest+=("$object")
 	done
 	calls 'pure code calls nobody but memory' \
 		"$(tr -s ' \t' '\n' <<<"$pure_libc"; defined "$objects"/pure_*.o)" "$objects"/pure_*.o
-	calls 'only lib/sys.c calls the kernel; if it is plain C, name it in plain_libc' \
+	calls 'only lib/sys.c and lib/sys_ring.c call the kernel; if it is plain C, name it in plain_libc' \
 		"$(tr -s ' \t' '\n' <<<"$plain_libc"; defined "$objects"/*.o)" "${rest[@]}"
 }
 

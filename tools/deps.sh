@@ -22,7 +22,7 @@ packages=(
 	libbpf-dev          # lab: loads the program at the partner's end of the pair
 	bpftool             # lab: makes a header of that program
 	libnl-route-3-dev   # lab: the pair and its addresses
-	liburing-dev        # bench: io_uring's SEND_ZC, to compare with
+	liburing-dev        # the io_uring way to send; bench: SEND_ZC, to compare with
 	valgrind            # bench: counts instructions (callgrind)
 	python3             # demo, tests of the command, test log
 	iproute2            # ip: network namespaces of the tests and the demo

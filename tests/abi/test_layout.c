@@ -50,6 +50,7 @@ AT(zcs_ctx_opts, pool_max, 24);
 AT(zcs_ctx_opts, pool_retain, 32);
 AT(zcs_ctx_opts, zerocopy_min, 40);
 AT(zcs_ctx_opts, huge, 48);
+AT(zcs_ctx_opts, ring, 52);
 
 SIZE(zcs_conn_opts, 88);
 AT(zcs_conn_opts, user, 8);

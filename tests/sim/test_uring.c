@@ -555,12 +555,9 @@ static void refused(void)
 		int error;
 		const char *why;
 	} refusals[] = {
-		{ ENOSYS, "forbidden to this process or not in this kernel" },
-		{ EPERM, "io_uring_disabled" },
-		{ EACCES, "forbidden" },
-		{ EOPNOTSUPP, "too old" },
-		{ ENOMEM, "no memory" },
-		{ EMFILE, "could not be made" },
+		{ ENOSYS, "not in this kernel" }, { EPERM, "io_uring_disabled" },
+		{ EACCES, "forbidden" },	  { EOPNOTSUPP, "too old" },
+		{ ENOMEM, "no memory" },	  { EMFILE, "could not be made" },
 	};
 
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
