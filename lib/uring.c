@@ -176,9 +176,9 @@ static const char *why_no_ring(int error)
 {
 	switch (error) {
 	case -ENOSYS:
-		return "by the socket: io_uring is not in this kernel, or a filter of calls hides it";
+		return "by the socket: io_uring is not in this kernel, or a filter hides it";
 	case -EPERM:
-		return "by the socket: io_uring is forbidden (kernel.io_uring_disabled, or a filter)";
+		return "by the socket: io_uring is forbidden (kernel.io_uring_disabled, a filter)";
 	case -EACCES:
 		return "by the socket: io_uring is forbidden to this process by a policy";
 	case -EOPNOTSUPP:

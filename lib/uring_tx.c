@@ -260,7 +260,7 @@ static void put_chain(struct zcs_conn *c)
 
 /* ---- turns ---------------------------------------------------------------------------------- */
 
-/* What the kernel did not take is as if it had been cancelled, but not to be tried again at once. */
+/* What the kernel did not take is as if it was cancelled, but not to be tried again at once. */
 static void refused(struct uring *r, unsigned taken)
 {
 	for (unsigned i = taken; i < r->nr_batch; i++) {

@@ -182,7 +182,7 @@ static void process__is_bounded(void **state)
 	net_finish(&net);
 }
 
-/* Of a ring that was closed shortly before, the kernel may tell by an interruption without a signal. */
+/* A ring that was closed shortly before may interrupt a wait although there is no signal. */
 static int wait_at_most(struct bed *b, struct zcs_event *ev, int ms)
 {
 	int r;

@@ -3,9 +3,9 @@
  * simk_ring.c - io_uring, as far as the library uses it: sends, linked into chains
  *
  * Task work is deferred: the next request of a chain, one that waited for room, and notifications
- * are taken up when somebody enters, in rounds. A request that may lend has an object like a flagged
- * call (struct zobj), whose completion is a notification here. Two chains on one socket mix, as they
- * do in the kernel; the bytes then are wrong.
+ * are taken up when somebody enters, in rounds. A request that may lend has an object like a
+ * flagged call (struct zobj), whose completion is a notification here. Two chains on one socket
+ * mix, as they do in the kernel; the bytes then are wrong.
  */
 #include "simk_int.h"
 
@@ -98,7 +98,7 @@ static bool overlaps(const char *a, size_t a_len, const char *b, size_t b_len)
 	return a < b + b_len && b < a + a_len;
 }
 
-/* The kernel keeps the old pages of what is registered: sent from there, they are the wrong ones. */
+/* The kernel keeps the old pages of what is registered: sent from there, they are wrong. */
 void kring_unmapped(const char *base, size_t len)
 {
 	for (struct list *e = all_rings()->next; e != &rings; e = e->next) {
