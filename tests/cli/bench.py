@@ -22,7 +22,8 @@ MANUAL = os.path.join(os.path.dirname(os.path.abspath(__file__)),
 ORDINARY = 65534  # a user that is not root
 
 MODES = {
-    'tx': ['copy', 'zerocopy', 'adaptive', 'raw-send', 'raw-msgzc', 'raw-uring', 'raw-sendfile'],
+    'tx': ['copy', 'zerocopy', 'adaptive', 'uring', 'raw-send', 'raw-msgzc', 'raw-uring',
+           'raw-sendfile'],
     'udp': ['raw-udp', 'raw-udp-msgzc'],
     'rx': ['copy', 'zerocopy', 'adaptive', 'raw-recv', 'raw-fresh', 'raw-map', 'raw-trunc'],
     'pingpong': ['raw-epoll', 'copy', 'zerocopy', 'adaptive'],
@@ -325,8 +326,8 @@ def without_root(directory):
 def check_modes(found, direction):
     check([row['mode'] for row in found] == MODES[direction], found)
     for row in found:
-        if row['mode'] == 'raw-uring' and 'failed' in row:
-            check('built without liburing' in row['failed'], row)
+        if row['mode'] in ('uring', 'raw-uring') and 'failed' in row:
+            check('uring' in row['failed'], row)
         else:
             check_figures(row)
 
@@ -349,7 +350,7 @@ def modes_of_the_lab(directory):
     needs_lab()
     found = rows('--direction', 'tx', '--path', 'sink', '--family', 'tcp4', '--size', '64K')
     check_modes(found, 'tx')
-    for mode in ('raw-msgzc', 'raw-uring'):
+    for mode in ('raw-msgzc', 'raw-uring', 'uring'):
         row = row_of(found, mode)
         # a sample this short ends before its last notifications are read
         check('failed' in row or row['zerocopied_pct'] > 50, row)
