@@ -16,6 +16,7 @@
 #include <liburing.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -38,6 +39,7 @@
 
 /* What is not read in time waits in the kernel: a larger one is only quicker. */
 #define RESULTS 4096
+#define END_MS	100
 
 struct sys_ring {
 	struct io_uring ring;
@@ -111,12 +113,28 @@ static int kernel_open(struct sys_ring **out)
 	return ret < 0 ? ret : 0;
 }
 
+/*
+ * The kernel tells this thread of the end of a ring by something like a signal, which interrupts
+ * what the program does then (EINTR). Better here, if it comes soon: epoll_wait shows it.
+ */
+static void wait_for_the_end(void)
+{
+	int ep = epoll_create1(EPOLL_CLOEXEC);
+	struct epoll_event ev;
+
+	if (ep < 0)
+		return;
+	(void)epoll_wait(ep, &ev, 1, END_MS);
+	close(ep);
+}
+
 /* The kernel lets go by itself of what is still in use. */
 static void kernel_close(struct sys_ring *r)
 {
 	int saved = errno;
 
 	io_uring_queue_exit(&r->ring);
+	wait_for_the_end();
 	close(r->event);
 	free(r);
 	errno = saved;
