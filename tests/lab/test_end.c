@@ -20,7 +20,8 @@ static void window__closed_then_opened(void **state)
 	FAR_WATCH(&b.net, far_stat("received") > 2 * MIB - 1024);
 	net_idle(&b.net, 50);
 	released = b.app->released;
-	assert_in_range(released, 1, 2);
+	/* Requests of a ring that share a packet come back together. */
+	assert_in_range(released, net_by_ring() ? 0 : 1, 2);
 	net_idle(&b.net, 300); /* probes of the window release nothing */
 	assert_int_equal(b.app->released, released);
 	far_tell("zero-window-at never");
@@ -40,7 +41,7 @@ static void silence__in_the_middle(void **state)
 	FAR_WATCH(&b.net, far_stat("received") == 1500000);
 	net_idle(&b.net, 300);
 	none_too_early(b.app);
-	assert_int_equal(b.app->out, 3);
+	assert_in_range(b.app->out, 3, net_by_ring() ? 4 : 3); /* as above */
 	far_tell("silent-at never");
 	LOOK_UNTIL(&b, b.app->out == 0);
 	bed_close(&b);

@@ -90,6 +90,7 @@ static void held__by_an_abort(void **state)
 	make_slow(&b, FAMILY(state), NULL);
 	assert_int_equal(app_send(b.app, &s), 0);
 	assert_int_equal(app_send(b.app, &s), 0);
+	assert_int_equal(zcs_conn_flush(b.app->conn), 0);
 	zcs_conn_abort(b.app->conn);
 	net_take(&b.net);
 	assert_int_equal(b.app->closed_status, -ECONNABORTED);
@@ -128,6 +129,7 @@ static void held__memory_of_the_pool(void **state)
 	make_slow(&b, FAMILY(state), NULL);
 	assert_int_equal(app_send(b.app, &s), 0);
 	assert_int_equal(app_send(b.app, &s), 0);
+	assert_int_equal(zcs_conn_flush(b.app->conn), 0);
 	zcs_conn_abort(b.app->conn);
 	net_take(&b.net);
 	assert_int_equal(b.app->closed, 1);

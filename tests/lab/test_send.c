@@ -219,6 +219,7 @@ static void partial_ack__stops_within_a_message(void **state)
 	assert_int_equal(app_send(b.app, &s), 0);
 	PUMP_UNTIL(&b.net, b.app->released == 1);
 	assert_int_equal(app_send(b.app, &s), 0);
+	assert_int_equal(zcs_conn_flush(b.app->conn), 0);
 	FAR_UNTIL(net_unacked(b.app->fd) == 10000);
 	net_idle(&b.net, 50);
 	assert_int_equal(b.app->out, 1);
@@ -322,7 +323,10 @@ static void detach__and_open_again(void **state)
 		old = b.app;
 		fd = zcs_conn_detach(old->conn, &opts.prior_sends);
 		assert_int_equal(fd, old->fd);
-		assert_in_range(opts.prior_sends, i + 1, 100);
+		if (net_by_ring()) /* which the socket does not count */
+			assert_true(opts.prior_sends == ZCS_NONE);
+		else
+			assert_in_range(opts.prior_sends, i + 1, 100);
 		old->conn = NULL;
 		b.app = app_open(&b.net, fd, &opts);
 		b.app->tx_pos = at;
