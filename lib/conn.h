@@ -44,9 +44,9 @@ struct zcs_conn {
 	void *user;
 	zcs_foreign_fn *foreign;
 	int fd;
-	int error;	  /* what broke it, negative errno; 0 */
-	uint16_t revents; /* of epoll, not worked on yet */
-	uint16_t events;  /* waiting for zcs_ctx_events: 1 << enum zcs_event_type */
+	int error;	   /* what broke it, negative errno; 0 */
+	uint16_t revents;  /* of epoll, not worked on yet */
+	uint16_t events;   /* waiting for zcs_ctx_events: 1 << enum zcs_event_type */
 	uint32_t flag_cap; /* bytes per flagged call */
 	struct list all, ready, flagged, timed, waiting, stalled;
 
@@ -56,7 +56,6 @@ struct zcs_conn {
 	uint8_t no_lend; /* enum zcs_reason: why nothing is ever lent; ZCS_R_NONE: it may be */
 	uint8_t no_map;	 /* the same for mapping */
 	uint8_t no_ring; /* enum uring_why: why it has no `ring` */
-	uint8_t route;	 /* enum probe_route, once route_ms is set */
 	bool poll_self : 1;
 	bool polled : 1; /* registered with the context's epoll */
 	bool tcp : 1;
@@ -82,6 +81,7 @@ struct zcs_conn {
 	bool out_on : 1;       /* EPOLLOUT is registered */
 	bool stamped : 1;      /* the socket was asked for receive time stamps */
 	bool rx_urgent : 1;    /* there was urgent data: mapping could cross its mark */
+	uint8_t route : 3;     /* enum probe_route, once route_ms is set */
 	uint32_t rx_inq;       /* bytes known to be queued */
 
 	/* Send side. */

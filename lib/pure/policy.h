@@ -104,12 +104,12 @@ void policy_notified(struct policy_path *path, uint64_t nr, bool copied, uint64_
 
 /* ---- receive, one per connection ------------------------------------------------------------ */
 
-struct policy_rx {	    /* begins as all 0: by copy */
-	uint16_t size_kib;  /* of a usual read, the largest of the last few */
-	uint16_t skip;	    /* reads until mapping is tried again */
-	uint16_t pause;	    /* the last value of skip; doubles to a limit */
-	uint8_t fruitless;  /* mapping reads in a row that copied most although much was queued */
-	uint8_t large;	    /* above 0: a read not long ago was large enough to be worth mapping */
+struct policy_rx {	   /* begins as all 0: by copy */
+	uint16_t size_kib; /* of a usual read, the largest of the last few */
+	uint16_t skip;	   /* reads until mapping is tried again */
+	uint16_t pause;	   /* the last value of skip; doubles to a limit */
+	uint8_t fruitless; /* mapping reads in a row that copied most although much was queued */
+	uint8_t large;	   /* above 0: a read not long ago was large enough to be worth mapping */
 };
 
 /*
