@@ -25,7 +25,6 @@
 #define LOOK_CLOSE_NS (50ull * 1000000)
 #define ROUTE_AGE_MS  1000u /* routes change: look again */
 #define MS	      1000000ull
-#define OUT_IDLE      16 /* times that EPOLLOUT came and nobody waited: no more of it */
 
 /* ---- options -------------------------------------------------------------------------------- */
 
@@ -114,46 +113,6 @@ static void learn_socket(struct zcs_conn *c, const struct probe_socket *s)
 	} else if (!s->zerocopy_on &&
 		   zcsi_sys->setsockopt(c->fd, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof(on)) < 0)
 		c->no_lend = ZCS_R_NO_SO_ZEROCOPY;
-}
-
-/*
- * EPOLLOUT is asked for only where a send waits for it. A socket that is writable would show it
- * beside everything else, also at wake-ups that end in nothing without it (below SO_RCVLOWAT).
- */
-static int poll_ctl(struct zcs_conn *c, int op, bool out)
-{
-	struct epoll_event ev = {
-		.events = EPOLLIN | EPOLLRDHUP | EPOLLPRI | EPOLLET | (out ? EPOLLOUT : 0),
-		.data.ptr = c,
-	};
-
-	c->out_on = out;
-	c->out_idle = 0;
-	return zcsi_sys->epoll_ctl(c->ctx->ep, op, c->fd, &ev);
-}
-
-int conn_poll_on(struct zcs_conn *c)
-{
-	int r = poll_ctl(c, EPOLL_CTL_ADD, c->blocked || c->connecting);
-
-	c->polled = r == 0;
-	return r;
-}
-
-void conn_block(struct zcs_conn *c)
-{
-	c->blocked = true;
-	c->out_idle = 0;
-	if (c->polled && !c->out_on)
-		poll_ctl(c, EPOLL_CTL_MOD, true);
-}
-
-static void unblock(struct zcs_conn *c)
-{
-	if (c->blocked)
-		c->blocked = false;
-	else if (c->out_on && c->polled && ++c->out_idle >= OUT_IDLE)
-		poll_ctl(c, EPOLL_CTL_MOD, false);
 }
 
 static struct zcs_conn *conn_new(struct zcs_ctx *ctx, int fd, const struct zcs_conn_opts *o,
@@ -352,7 +311,7 @@ void conn_work(struct zcs_conn *c, uint32_t revents)
 	if (c->closed)
 		return;
 	if (revents & EPOLLOUT)
-		unblock(c);
+		conn_unblock(c);
 	rx_ready(c, revents);
 	conn_push(c);
 	file_acked(c);

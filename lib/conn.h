@@ -135,6 +135,7 @@ struct link *conn_link(struct zcs_conn *c);
 enum zcs_reason conn_why_copied(struct zcs_conn *c); /* the kernel says that it copied */
 enum probe_route conn_route(struct zcs_conn *c);     /* as of at most a second ago */
 int conn_poll_on(struct zcs_conn *c);		     /* registers with the context's epoll */
+void conn_unblock(struct zcs_conn *c);		     /* EPOLLOUT came */
 void conn_block(struct zcs_conn *c);		     /* the socket is full: wait for EPOLLOUT */
 
 /* tx.c */

@@ -29,13 +29,6 @@
 #define SO_NETNS_COOKIE 71
 #endif
 
-/*
- * What one flagged call takes of the option memory: a struct sk_buff with an empty head, 832 bytes
- * on x86-64 with 6.18 (sock_omalloc, net/core/sock.c). A little more or less elsewhere would only
- * name the wrong one of two limits, and only within this distance of the limit.
- */
-#define COMPLETION_LEN 832
-
 /* ---- addresses ------------------------------------------------------------------------------ */
 
 struct address {
@@ -471,34 +464,4 @@ bool probe_stamps(int fd)
 			return true;
 	}
 	return false;
-}
-
-/* ---- memory for options --------------------------------------------------------------------- */
-
-bool probe_optmem_is_full(int fd)
-{
-	uint32_t info[SK_MEMINFO_VARS] = { 0 };
-	socklen_t len = sizeof(info);
-	unsigned long long max;
-	char text[32], *end;
-
-	if (zcsi_sys->getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) < 0 ||
-	    len < (SK_MEMINFO_OPTMEM + 1) * sizeof(info[0]))
-		return false;
-	/* The limit of the namespace that we are in now, mostly the socket's. */
-	if (zcsi_sys->read_file("/proc/sys/net/core/optmem_max", text, sizeof(text)) <= 0)
-		return false;
-	max = strtoull(text, &end, 10);
-	return end != text && info[SK_MEMINFO_OPTMEM] + (uint64_t)COMPLETION_LEN > max;
-}
-
-uint64_t probe_send_room(int fd)
-{
-	uint32_t info[SK_MEMINFO_VARS] = { 0 };
-	socklen_t len = sizeof(info);
-
-	if (zcsi_sys->getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) < 0 ||
-	    info[SK_MEMINFO_WMEM_QUEUED] >= info[SK_MEMINFO_SNDBUF])
-		return 0;
-	return info[SK_MEMINFO_SNDBUF] - info[SK_MEMINFO_WMEM_QUEUED];
 }

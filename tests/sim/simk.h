@@ -88,13 +88,13 @@ struct sim_world {
 	uint64_t calls;		/* system calls so far */
 	uint64_t locked_pages;
 	unsigned errq_reads, map_calls, sendmsg_calls, hint_calls;
-	unsigned timed_sends; /* sendmsg with the CPU clock read right before and right after */
-	unsigned out_reports; /* sockets that epoll reported with EPOLLOUT */
-	unsigned reports;     /* sockets that epoll reported */
-	int ring_error;		    /* errno of opening a ring */
-	bool ring_no_report;	    /* RING_REPORT is not known */
-	unsigned ring_submit_pct;   /* not all requests are taken */
-	unsigned ring_map_fail_pct; /* memory cannot be registered */
+	unsigned timed_sends;	  /* sendmsg with the CPU clock read right before and right after */
+	unsigned out_reports;	  /* sockets that epoll reported with EPOLLOUT */
+	unsigned reports;	  /* sockets that epoll reported */
+	int ring_error;		  /* errno of opening a ring */
+	bool ring_no_report;	  /* RING_REPORT is not known */
+	unsigned ring_submit_pct; /* not all requests are taken */
+	unsigned ring_map_fail_pct;				   /* memory cannot be registered */
 	unsigned ring_submits, ring_reqs, ring_enters, ring_fixed; /* calls, requests ... */
 };
 
