@@ -331,7 +331,7 @@ ZCS_EXPORT int zcs_conn_ready(struct zcs_conn *c, uint32_t revents)
 		ctx_look_at_clock(c->ctx);
 		conn_work(c, revents);
 		c->ctx->working = false;
-		if (!list_is_empty(&c->ctx->ready))
+		if (!list_is_empty(&c->ctx->ready) || uring_is_due(c->ctx))
 			ctx_wake(c->ctx);
 	}
 	if (!c->rx_told && !c->rx_eof && !list_is_linked(&c->stalled))
