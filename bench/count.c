@@ -35,6 +35,7 @@ static void be_valgrind(const struct worker_opts *opts, char *samples, char *byt
 {
 	static char *const valgrind[] = { "valgrind", "--tool=callgrind",
 					  "--callgrind-out-file=/dev/null" };
+	static char in_library[] = "--toggle-collect=zcs_*";
 	struct worker_args args;
 	char *argv[40];
 	unsigned n = 0;
@@ -43,7 +44,7 @@ static void be_valgrind(const struct worker_opts *opts, char *samples, char *byt
 		argv[n++] = valgrind[i];
 	/* Inside the library's calls. None of its public functions calls another one. */
 	if (strncmp(opts->mode, "raw-", 4) != 0)
-		argv[n++] = (char[]){ "--toggle-collect=zcs_*" };
+		argv[n++] = in_library;
 	worker_args(&args, opts);
 	argv[n++] = args.program;
 	for (char **arg = args.argv + 1; *arg; arg++)

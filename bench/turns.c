@@ -98,7 +98,7 @@ static int slice(const struct turns *t, struct turn *turn, bool count, struct sa
 /* In an order that is drawn: whoever always follows the same one always finds its traces. */
 static int round_of_slices(struct turns *t, bool count, struct sample *sums)
 {
-	unsigned order[PLAN_MODES], nr = t->s->nr_modes;
+	unsigned order[PLAN_MODES] = { 0 }, nr = t->s->nr_modes;
 	int r = 0;
 
 	for (unsigned i = 0; i < nr; i++) {
