@@ -21,9 +21,9 @@
 #include "lab/lab.h"
 #include "run.h"
 
-#define CALLS_MOST  1000
+#define CALLS_MOST  4000
 #define CALLS_LEAST 50
-#define BYTES_MOST  (512 << 20)
+#define BYTES_MOST  (4ull << 30)
 #define AREA_MOST   (1 << 20) /* caches do not count here, and filling it takes its time */
 #define RUN_MS	    60000
 #define TICK_MS	    100

@@ -76,7 +76,6 @@ static size_t copy_next(const struct msg *m, char *buf)
  */
 static bool is_readable(struct zcs_conn *c, struct msg *m)
 {
-	struct msghdr mh = { .msg_iovlen = 1 };
 	const struct iovec *v;
 	struct iovec one;
 
@@ -88,9 +87,8 @@ static bool is_readable(struct zcs_conn *c, struct msg *m)
 	one = (struct iovec){ (char *)v->iov_base + m->iov_off, 1 };
 	if (v->iov_len - m->iov_off < 2 || ((uintptr_t)one.iov_base + 1) % ZCSI_PAGE == 0)
 		return false;
-	mh.msg_iov = &one;
 	c->stats.tx_calls++;
-	if (zcsi_sys->sendmsg(c->fd, &mh, MSG_DONTWAIT | MSG_MORE) != 1)
+	if (zcsi_sys->send(c->fd, &one, MSG_DONTWAIT | MSG_MORE) != 1)
 		return false;
 	tx_advance(c, 1, false);
 	return true;
@@ -118,7 +116,6 @@ static bool may_hold(struct zcs_conn *c)
 ssize_t adopt_try(struct zcs_conn *c, struct msg *m)
 {
 	struct adoption *a = c->adoption;
-	struct msghdr mh = { .msg_iovlen = 1 };
 	struct iovec v;
 	ssize_t r;
 	char *buf;
@@ -139,8 +136,7 @@ ssize_t adopt_try(struct zcs_conn *c, struct msg *m)
 	if (!buf)
 		return 0;
 	v = (struct iovec){ buf, copy_next(m, buf) };
-	mh.msg_iov = &v;
-	r = zcsi_sys->sendmsg(c->fd, &mh, MSG_DONTWAIT | MSG_ZEROCOPY);
+	r = zcsi_sys->send(c->fd, &v, MSG_DONTWAIT | MSG_ZEROCOPY);
 	c->stats.tx_calls++;
 	if (r <= 0) {
 		pool_unref(&c->ctx->pool, buf);

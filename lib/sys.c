@@ -77,13 +77,13 @@ static int kernel_shutdown(int fd, int how)
 	return CALL(shutdown(fd, how));
 }
 
+static ssize_t kernel_send(int fd, const struct iovec *v, int flags)
+{
+	return CALL_AGAIN(send(fd, v->iov_base, v->iov_len, flags | MSG_NOSIGNAL));
+}
+
 static ssize_t kernel_sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-	const struct iovec *v = msg->msg_iov;
-
-	/* The same for one piece, but the kernel need not fetch two structures: 0.2 us. */
-	if (msg->msg_iovlen == 1 && !msg->msg_name && !msg->msg_control)
-		return CALL_AGAIN(send(fd, v->iov_base, v->iov_len, flags | MSG_NOSIGNAL));
 	return CALL_AGAIN(sendmsg(fd, msg, flags | MSG_NOSIGNAL));
 }
 
@@ -91,6 +91,7 @@ static ssize_t kernel_recvmsg(int fd, struct msghdr *msg, int flags)
 {
 	const struct iovec *v = msg->msg_iov;
 
+	/* The same for one piece, but the kernel need not fetch two structures: 0.2 us. */
 	if (msg->msg_iovlen == 1 && !msg->msg_name && !msg->msg_control) {
 		msg->msg_flags = 0; /* nobody asks for them */
 		return CALL_AGAIN(recv(fd, v->iov_base, v->iov_len, flags));
@@ -320,6 +321,7 @@ const struct zcsi_sys zcsi_sys_kernel = {
 	.close = kernel_close,
 	.connect = kernel_connect,
 	.shutdown = kernel_shutdown,
+	.send = kernel_send,
 	.sendmsg = kernel_sendmsg,
 	.recvmsg = kernel_recvmsg,
 	.sendfile = kernel_sendfile,

@@ -157,11 +157,18 @@ static inline bool may_lend(struct zcs_conn *c)
 	return ledger_reserve(&c->ledger) == 0;
 }
 
+static inline ssize_t send_batch(int fd, const struct batch *b, int flags)
+{
+	struct msghdr mh = { .msg_iov = (struct iovec *)b->vec, .msg_iovlen = b->nr };
+
+	return b->nr == 1 ? zcsi_sys->send(fd, b->vec, flags) : zcsi_sys->sendmsg(fd, &mh, flags);
+}
+
 /* The same call with its cost for the policy: the first message of the batch stands for all. */
-static ssize_t measured(struct zcs_conn *c, struct msg *m, const struct msghdr *mh, int flags)
+static ssize_t measured(struct zcs_conn *c, struct msg *m, const struct batch *b, int flags)
 {
 	uint64_t from = zcsi_sys->cpu_ns();
-	ssize_t r = zcsi_sys->sendmsg(c->fd, mh, flags);
+	ssize_t r = send_batch(c->fd, b, flags);
 
 	if (r > 0)
 		link_sent(conn_link(c), m->len, flags & MSG_ZEROCOPY, zcsi_sys->cpu_ns() - from,
@@ -172,12 +179,10 @@ static ssize_t measured(struct zcs_conn *c, struct msg *m, const struct msghdr *
 
 static inline ssize_t call(struct zcs_conn *c, struct msg *m, const struct batch *b, int flags)
 {
-	struct msghdr mh = { .msg_iov = (struct iovec *)b->vec, .msg_iovlen = b->nr };
 	ssize_t r;
 
 	flags |= MSG_DONTWAIT | (b->more ? MSG_MORE : 0);
-	r = m->measure ? measured(c, m, &mh, flags) : zcsi_sys->sendmsg(c->fd, &mh, flags);
-
+	r = m->measure ? measured(c, m, b, flags) : send_batch(c->fd, b, flags);
 	c->stats.tx_calls++;
 	/* A call that failed takes no number (guard 1). */
 	if (!GUARD(1) && r < 0 && flags & MSG_ZEROCOPY)

@@ -6,7 +6,7 @@
  *	simk_fd.c	descriptors, epoll, eventfd, timerfd
  *	simk_sock.c	TCP sockets: life, names, the system call table
  *	simk_opt.c	their options
- *	simk_send.c	sendmsg, sendfile
+ *	simk_send.c	send, sendmsg, sendfile
  *	simk_ring.c	io_uring
  *	simk_tx.c	what becomes of it: the peer, completion
  *	simk_errq.c	the error queue
@@ -181,6 +181,7 @@ int sim_sys_getsockopt(int fd, int level, int name, void *val, socklen_t *len);
 int sim_sys_setsockopt(int fd, int level, int name, const void *val, socklen_t len);
 
 /* simk_send.c */
+ssize_t sim_sys_send(int fd, const struct iovec *v, int flags);
 ssize_t sim_sys_sendmsg(int fd, const struct msghdr *msg, int flags);
 ssize_t sim_sys_sendfile(int sock, int file, uint64_t *off, size_t len);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * simk_send.c - sendmsg and sendfile
+ * simk_send.c - send, sendmsg and sendfile
  */
 #include "simk_int.h"
 
@@ -284,6 +284,13 @@ ssize_t sim_sys_sendmsg(int fd, const struct msghdr *msg, int flags)
 		  flags & MSG_ZEROCOPY ? " zerocopy" : "", flags & MSG_MORE ? " more" : "",
 		  s->zckey);
 	return n;
+}
+
+ssize_t sim_sys_send(int fd, const struct iovec *v, int flags)
+{
+	struct msghdr msg = { .msg_iov = (struct iovec *)v, .msg_iovlen = 1 };
+
+	return sim_sys_sendmsg(fd, &msg, flags);
 }
 
 ssize_t sim_sys_sendfile(int sock, int file, uint64_t *off, size_t len)

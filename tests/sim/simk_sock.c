@@ -359,6 +359,7 @@ const struct zcsi_sys sim_table = {
 	.close = sim_sys_close,
 	.connect = tcp_connect,
 	.shutdown = tcp_shutdown,
+	.send = sim_sys_send,
 	.sendmsg = sim_sys_sendmsg,
 	.recvmsg = sim_sys_recvmsg,
 	.sendfile = sim_sys_sendfile,

@@ -29,12 +29,14 @@ static const struct zcsi_sys *sys = &zcsi_sys_kernel;
 static void errors__are_returned_and_errno_is_kept(void **state)
 {
 	struct msghdr msg = { .msg_iov = NULL };
+	struct iovec iov = { .iov_len = 0 };
 	char c;
 
 	(void)state;
 	errno = MY_ERRNO;
 	assert_int_equal(sys->close(-1), -EBADF);
 	assert_int_equal(sys->socket(-1, 0, 0), -EAFNOSUPPORT);
+	assert_int_equal(sys->send(-1, &iov, 0), -EBADF);
 	assert_int_equal(sys->sendmsg(-1, &msg, 0), -EBADF);
 	assert_int_equal(sys->recvmsg(-1, &msg, 0), -EBADF);
 	assert_int_equal(sys->read(-1, &c, 1), -EBADF);
@@ -115,7 +117,7 @@ static int broken_socket(void)
 	return pair[0];
 }
 
-static void sendmsg__raises_no_signal(void **state)
+static void send__raises_no_signal(void **state)
 {
 	struct iovec iov = { .iov_base = "x", .iov_len = 1 };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
@@ -123,6 +125,7 @@ static void sendmsg__raises_no_signal(void **state)
 
 	(void)state;
 	assert_int_equal(sys->sendmsg(fd, &msg, 0), -EPIPE);
+	assert_int_equal(sys->send(fd, &iov, 0), -EPIPE);
 	sys->close(fd);
 }
 
@@ -379,7 +382,7 @@ int main(void)
 		cmocka_unit_test(errors__are_returned_and_errno_is_kept),
 		cmocka_unit_test(descriptors__do_not_survive_exec),
 		cmocka_unit_test(set_nonblock__tells_whether_it_changed),
-		cmocka_unit_test(sendmsg__raises_no_signal),
+		cmocka_unit_test(send__raises_no_signal),
 		cmocka_unit_test(sendfile__consumes_its_own_signal_only),
 		cmocka_unit_test(sendfile__moves_the_offset),
 		cmocka_unit_test(interrupted__calls_go_on),
