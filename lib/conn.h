@@ -200,7 +200,7 @@ void msg_drop(struct zcs_conn *c, struct msg *m);    /* gives up its references 
 void msg_condemn(struct zcs_conn *c, struct msg *m); /* the kernel may read it for ever */
 
 /* reap.c */
-#define REAP_EVERY 32 /* flagged calls: unread notifications hold option memory */
+#define REAP_EVERY 64 /* flagged calls: unread notifications hold option memory */
 int reap(struct zcs_conn *c, unsigned max); /* reads the error queue; messages read */
 void reap_some(struct zcs_conn *c);
 

@@ -55,6 +55,15 @@ static bool budget_fits(const struct zcs_conn *c, uint64_t len)
 	return !ctx->lent || (ctx->lent < ctx->lent_max && len <= ctx->lent_max - ctx->lent);
 }
 
+/* Reading what came back costs less than to refuse, to wait, and to read it then. */
+static bool room_is_back(struct zcs_conn *c, uint64_t len)
+{
+	if (c->ring || !c->unreaped)
+		return false;
+	reap_some(c);
+	return budget_fits(c, len);
+}
+
 /* -EAGAIN, and WRITABLE will follow. What is held back by MORE could fill the budget for ever. */
 static int refuse_for_now(struct zcs_conn *c, uint64_t len)
 {
@@ -320,7 +329,7 @@ static int send_msg(struct zcs_conn *c, const struct zcs_msg *in)
 			(void)tx_flush(c);
 		return 1;
 	}
-	if (!budget_fits(c, len))
+	if (!budget_fits(c, len) && !room_is_back(c, len))
 		return refuse_for_now(c, len);
 	r = accept_msg(c, in, len);
 	if (r >= 0 && in->flags & ZCS_GIVE) {
