@@ -56,6 +56,12 @@ static void sending(struct manner *m, const struct bench_opts *opts, const struc
 	m->learn_ms = 6 * opts->sample_ms * s->nr_modes;
 }
 
+/* Held against another one that maps: how much each maps when it woke up is what they differ in. */
+static bool is_about_waiting(const struct scenario *s)
+{
+	return name_index(s->modes, (int)s->nr_modes, "raw-map") >= 0;
+}
+
 /*
  * From the lab's source: a slice takes what is there already. The source is slower than all of
  * them: who waits for it would be measured by how it waits.
@@ -87,6 +93,8 @@ static struct manner manner_of(const struct bench_opts *opts, const struct scena
 
 	if (s->direction == DIR_TX)
 		sending(&m, opts, s);
+	else if (s->path == PATH_SOURCE && is_about_waiting(s))
+		m.buffer = 8 * MIB;
 	else if (s->path == PATH_SOURCE)
 		from_source(&m);
 	else if (s->direction == DIR_RX)

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lab/behave.h"
 #include "plan.h"
 #include "stats.h"
 #include "worker.h"
@@ -27,6 +28,9 @@ struct bench_opts {
 	bool explain;	      /* ask the library what it did where it chose, and why */
 	bool bars;	      /* bars_run: the source on loopback is held back */
 	unsigned mtu;	      /* of the lab; 0: the lab's default */
+	struct behave behave; /* of the lab's partner */
+	bool tap;	      /* a packet socket looks at all that is sent, as a capture does */
+	unsigned in_flight;   /* messages that may be lent at a time; 0: what the socket holds */
 	/* Called after each scenario with its rows; may be NULL. */
 	void (*progress)(void *user, const struct row *rows, size_t nr);
 	void *user;

@@ -37,7 +37,7 @@ static void be_valgrind(const struct worker_opts *opts, char *samples, char *byt
 					  "--callgrind-out-file=/dev/null" };
 	static char in_library[] = "--toggle-collect=zcs_*";
 	struct worker_args args;
-	char *argv[40];
+	char *argv[44];
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < sizeof(valgrind) / sizeof(valgrind[0]); i++)

@@ -57,6 +57,7 @@ void lib_open(struct bench *b, struct lib *lib)
 	};
 
 	lib_must(zcs_ctx_new(&opts, &lib->ctx), "zcs_ctx_new");
+	lib->in_flight = b->in_flight;
 	b->refresh = refresh;
 	b->refresh_from = lib->ctx;
 	b->explain = explain;
@@ -90,8 +91,10 @@ static unsigned take(struct lib *lib, const struct zcs_event *events, int nr)
 
 	for (int i = 0; i < nr; i++) {
 		lib_must(events[i].status, "connection");
-		if (events[i].type == ZCS_EV_RELEASED)
+		if (events[i].type == ZCS_EV_RELEASED) {
 			lib->sent += events[i].bytes;
+			lib->out--;
+		}
 		kinds |= 1u << events[i].type;
 	}
 	return kinds;
@@ -141,10 +144,15 @@ void lib_send(struct lib *lib, struct zcs_conn *conn, void *data, size_t len)
 	}
 	if (lib_must(r, "zcs_conn_send") == 1) { /* copied: no event */
 		lib->sent += len;
-	} else if (++lib->lent == EVENTS) { /* or they pile up where the budget never fills up */
+		return;
+	}
+	lib->out++;
+	if (++lib->lent == EVENTS) { /* or they pile up where the budget never fills up */
 		lib->lent = 0;
 		take_what_is_there(lib);
 	}
+	while (lib->in_flight && lib->out >= lib->in_flight)
+		wait_for_events(lib);
 }
 
 size_t lib_recv(struct lib *lib, struct zcs_conn *conn, struct zcs_span *spans, size_t nr,

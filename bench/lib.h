@@ -14,8 +14,10 @@ struct lib {
 	struct zcs_ctx *ctx;
 	struct zcs_conn *conns[LIB_CONNS];
 	unsigned nr_conns;
-	uint64_t sent; /* bytes of messages that came back */
-	unsigned lent; /* messages since events were last taken */
+	uint64_t sent;	    /* bytes of messages that came back */
+	unsigned in_flight; /* see struct bench */
+	unsigned out;	    /* messages that did not come back yet */
+	unsigned lent;	    /* since events were last taken */
 };
 
 /* r, or the end if it is an error; `call` made it. */

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linux/errqueue.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -121,8 +122,20 @@ static void take_note(struct bench *b, struct msghdr *mh)
 			continue;
 		calls = note.ee_data - note.ee_info + 1; /* both ends are meant, and may wrap */
 		b->count.notes++;
+		b->out -= calls < b->out ? calls : b->out;
 		if (!(note.ee_code & SO_EE_CODE_ZEROCOPY_COPIED))
 			b->count.zerocopied += (uint64_t)calls * b->size;
+	}
+}
+
+void bench_settle(struct bench *b, int fd)
+{
+	struct pollfd pollfd = { .fd = fd }; /* POLLERR is always asked for */
+
+	while (b->in_flight && b->out >= b->in_flight) {
+		if (poll(&pollfd, 1, -1) < 0)
+			err(1, "poll");
+		bench_reap(b, fd);
 	}
 }
 

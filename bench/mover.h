@@ -48,11 +48,12 @@ struct bench {
 	/* What was asked for */
 	const struct bench_mover *mover;
 	struct bench_place to, onto;
-	size_t size;	/* bytes per call, or per message of a ping-pong */
-	size_t area;	/* bytes; what is sent walks round so many */
-	size_t segment; /* bytes of a UDP datagram */
-	uint64_t warm;	/* bytes to move before the clock of a sample starts */
-	bool by_hand;	/* no commands: `samples` of `sample_bytes` each */
+	size_t size;	    /* bytes per call, or per message of a ping-pong */
+	size_t area;	    /* bytes; what is sent walks round so many */
+	size_t segment;	    /* bytes of a UDP datagram */
+	uint64_t warm;	    /* bytes to move before the clock of a sample starts */
+	unsigned in_flight; /* messages lent at a time; 0: as many as the socket holds */
+	bool by_hand;	    /* no commands: `samples` of `sample_bytes` each */
 	uint64_t samples;
 	uint64_t sample_bytes;
 	bool touch; /* read every cache line of what is received */
@@ -67,6 +68,7 @@ struct bench {
 	bool maps;		/* tell of mapped bytes */
 	char *mem;		/* the area; bench_source */
 	size_t at;		/* in it: the next piece */
+	unsigned out;		/* flagged calls without a notification */
 	unsigned unread;	/* flagged calls since the last bench_reap */
 	volatile unsigned seen; /* so that the compiler does not drop the reading of bench_touch */
 	void (*refresh)(struct bench *b); /* brings `count` up to date at the ends of a sample */
@@ -132,6 +134,8 @@ void bench_expect(int fd, size_t bytes);
 void bench_zerocopy(struct bench *b, int fd);
 /* Reads the notifications that are there. */
 void bench_reap(struct bench *b, int fd);
+/* Reads them until there is one less out than may be, if that is limited. */
+void bench_settle(struct bench *b, int fd);
 /* What a reader of the data would cost: looks at each cache line, if that was asked for. */
 void bench_touch(struct bench *b, const void *data, size_t len);
 /* The end of the stream, which no mover expects. */

@@ -3,7 +3,9 @@
 #include <err.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <linux/if_ether.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -64,11 +66,13 @@ enum {
 	OPT_CPU,
 	OPT_DIRECTION,
 	OPT_HUGE,
+	OPT_IN_FLIGHT,
 	OPT_NO_TRUST,
 	OPT_ONTO,
 	OPT_SAMPLES,
 	OPT_SEGMENT,
 	OPT_SIZE,
+	OPT_TAP,
 	OPT_TO,
 	OPT_TOUCH,
 	OPT_UDP,
@@ -82,11 +86,13 @@ static const struct option options[] = {
 	{ "cpu", required_argument, NULL, OPT_CPU },
 	{ "direction", required_argument, NULL, OPT_DIRECTION },
 	{ "huge", required_argument, NULL, OPT_HUGE },
+	{ "in-flight", required_argument, NULL, OPT_IN_FLIGHT },
 	{ "no-trust", no_argument, NULL, OPT_NO_TRUST },
 	{ "onto", required_argument, NULL, OPT_ONTO },
 	{ "samples", required_argument, NULL, OPT_SAMPLES },
 	{ "segment", required_argument, NULL, OPT_SEGMENT },
 	{ "size", required_argument, NULL, OPT_SIZE },
+	{ "tap", no_argument, NULL, OPT_TAP },
 	{ "to", required_argument, NULL, OPT_TO },
 	{ "touch", no_argument, NULL, OPT_TOUCH },
 	{ "udp", no_argument, NULL, OPT_UDP },
@@ -137,6 +143,16 @@ static void pin(uint64_t cpu)
 		err(1, "cpu %" PRIu64, cpu);
 }
 
+/* What it is given is dropped for want of room, but only after the kernel copied it. */
+static void open_tap(void)
+{
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, htons(ETH_P_ALL)), least = 1;
+
+	if (fd < 0)
+		err(1, "--tap");
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &least, sizeof(least));
+}
+
 /* false: that option takes no number. */
 static bool take_number(struct bench *b, int option)
 {
@@ -152,6 +168,9 @@ static bool take_number(struct bench *b, int option)
 		return true;
 	case OPT_CPU:
 		pin(parse_number(optarg));
+		return true;
+	case OPT_IN_FLIGHT:
+		b->in_flight = (unsigned)parse_number(optarg);
 		return true;
 	case OPT_SAMPLES:
 		b->samples = parse_number(optarg);
@@ -185,6 +204,9 @@ static void take_option(struct bench *b, int option, const char **direction)
 	case OPT_ONTO:
 		parse_place(optarg, &b->onto);
 		break;
+	case OPT_TAP:
+		open_tap();
+		break;
 	case OPT_TO:
 		parse_place(optarg, &b->to);
 		break;
@@ -209,6 +231,8 @@ static void check(struct bench *b)
 		errx(1, "--buffer: 0 to %u", SIZE_LIMIT);
 	if (b->by_hand && !b->sample_bytes)
 		errx(1, "--samples needs --bytes");
+	if (b->in_flight && b->mover->run == raw_uring)
+		errx(1, "it knows no --in-flight");
 	if (b->area < b->size)
 		b->area = b->size;
 }

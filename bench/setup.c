@@ -101,7 +101,7 @@ static uint64_t socket_buffer(const char *path)
 
 static int start_lab(struct run *run, const struct bench_opts *opts, char *why, size_t len)
 {
-	struct lab_opts lab = { .mtu = opts->mtu, .cpu = run->far_cpu, .behave = behave_default };
+	struct lab_opts lab = { .mtu = opts->mtu, .cpu = run->far_cpu, .behave = opts->behave };
 
 	return lab_start(&lab, &run->lab, why, len);
 }
@@ -348,7 +348,9 @@ struct worker_opts worker_of(const struct run *run, const struct scenario *s,
 		.warm = run->buffer[s->direction],
 		.cpu = run->cpu,
 		.stop = run->opts->stop,
+		.in_flight = run->opts->in_flight,
 		.touch = run->opts->touch || s->touch,
+		.tap = run->opts->tap,
 		.udp = s->family == FAMILY_UDP4 || s->family == FAMILY_UDP6,
 	};
 }

@@ -38,6 +38,7 @@ void worker_args(struct worker_args *args, const struct worker_opts *opts)
 	snprintf(args->warm, sizeof(args->warm), "%llu", (unsigned long long)opts->warm);
 	snprintf(args->buffer, sizeof(args->buffer), "%llu", (unsigned long long)opts->buffer);
 	snprintf(args->cpu, sizeof(args->cpu), "%d", opts->cpu);
+	snprintf(args->in_flight, sizeof(args->in_flight), "%u", opts->in_flight);
 	if (!realpath("/proc/self/exe", args->program))
 		strcpy(args->program, "zcsock");
 	put(args, &n, "zcsock bench", "bench");
@@ -51,6 +52,9 @@ void worker_args(struct worker_args *args, const struct worker_opts *opts)
 	put(args, &n, "--warm", args->warm);
 	put(args, &n, "--buffer", args->buffer);
 	put(args, &n, "--cpu", args->cpu);
+	put(args, &n, "--in-flight", args->in_flight);
+	if (opts->tap)
+		put(args, &n, "--tap", NULL);
 	if (opts->touch)
 		put(args, &n, "--touch", NULL);
 	if (opts->udp)

@@ -24,7 +24,9 @@ struct worker_opts {
 	uint64_t size, area;   /* bytes */
 	uint64_t warm;	       /* bytes before each sample */
 	uint64_t buffer;       /* bytes of a receiving socket; 0: the kernel's choice */
+	unsigned in_flight;    /* messages; 0: no limit */
 	int cpu;
+	bool tap;
 	bool touch; /* read every cache line of what is received */
 	bool udp;
 	bool (*stop)(void); /* asked while it is waited for; may be NULL */
@@ -51,8 +53,8 @@ struct sample {
 /* Its command line, from argv[0] to the NULL. It names strings of `opts`. */
 struct worker_args {
 	char program[PATH_MAX]; /* what to execute */
-	char *argv[24];
-	char size[24], area[24], warm[24], buffer[24], cpu[12];
+	char *argv[28];
+	char size[24], area[24], warm[24], buffer[24], cpu[12], in_flight[12];
 };
 void worker_args(struct worker_args *args, const struct worker_opts *opts);
 

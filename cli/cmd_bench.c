@@ -20,7 +20,8 @@ const char cmd_bench_usage[] =
 	"zcsock bench [--full] [--json FILE] [--direction LIST]\n"
 	"             [--path LIST] [--family LIST] [--size LIST] [--mode LIST]\n"
 	"             [--samples N] [--time MS] [--hot | --area BYTES] [--touch]\n"
-	"             [--instructions] [--explain] [--mtu BYTES]\n"
+	"             [--instructions] [--explain] [--in-flight N] [--tap]\n"
+	"             [--mtu BYTES] [--lab BEHAVIOUR=VALUE,...]\n"
 	"             [--peer HOST[:PORT]]\n"
 	"       zcsock bench --bars [--json FILE] [--samples N] [--time MS]\n"
 	"             [--explain]\n"
@@ -30,6 +31,7 @@ const char cmd_bench_usage[] =
 #define TOUR_MS		 50
 #define FULL_MS		 100
 #define BARS_MS		 200
+#define IN_FLIGHT_MOST	 (1u << 20)
 #define LEAST_SAMPLES	 3		 /* fewer have no spread to speak of */
 #define AREA_MOST	 (1024ull << 20) /* every mode has as much of its own */
 #define TOUR_PATIENCE_MS 40000		 /* what is noisy is not measured anew after that */
@@ -44,7 +46,9 @@ enum {
 	OPT_FULL,
 	OPT_HOT,
 	OPT_INSTRUCTIONS,
+	OPT_IN_FLIGHT,
 	OPT_JSON,
+	OPT_LAB,
 	OPT_MODE,
 	OPT_MTU,
 	OPT_PATH,
@@ -52,6 +56,7 @@ enum {
 	OPT_SAMPLES,
 	OPT_SERVE,
 	OPT_SIZE,
+	OPT_TAP,
 	OPT_TIME,
 	OPT_TOUCH,
 };
@@ -65,8 +70,10 @@ static const struct option options[] = {
 	{ "full", no_argument, NULL, OPT_FULL },
 	{ "help", no_argument, NULL, 'h' },
 	{ "hot", no_argument, NULL, OPT_HOT },
+	{ "in-flight", required_argument, NULL, OPT_IN_FLIGHT },
 	{ "instructions", no_argument, NULL, OPT_INSTRUCTIONS },
 	{ "json", required_argument, NULL, OPT_JSON },
+	{ "lab", required_argument, NULL, OPT_LAB },
 	{ "mode", required_argument, NULL, OPT_MODE },
 	{ "mtu", required_argument, NULL, OPT_MTU },
 	{ "path", required_argument, NULL, OPT_PATH },
@@ -74,6 +81,7 @@ static const struct option options[] = {
 	{ "samples", required_argument, NULL, OPT_SAMPLES },
 	{ "serve", required_argument, NULL, OPT_SERVE },
 	{ "size", required_argument, NULL, OPT_SIZE },
+	{ "tap", no_argument, NULL, OPT_TAP },
 	{ "time", required_argument, NULL, OPT_TIME },
 	{ "touch", no_argument, NULL, OPT_TOUCH },
 	{ NULL, 0, NULL, 0 },
@@ -208,6 +216,24 @@ static int add_list(struct plan_opts *plan, int option, char *list)
 	return r;
 }
 
+/* How the partner behaves: the same names and values as those of zcsock lab. */
+static int set_lab(struct behave *behave, char *list)
+{
+	char why[200], *name;
+
+	while ((name = strsep(&list, ","))) {
+		char *value = strchr(name, '=');
+
+		if (value)
+			*value++ = '\0';
+		if (behave_set_or_say(behave, name, value, why, sizeof(why)) < 0) {
+			say("--lab: %s", why);
+			return 2;
+		}
+	}
+	return -1;
+}
+
 /* false: it takes a value. */
 static bool set_flag(struct bench_opts *bench, int option)
 {
@@ -226,6 +252,9 @@ static bool set_flag(struct bench_opts *bench, int option)
 		return true;
 	case OPT_INSTRUCTIONS:
 		bench->instructions = true;
+		return true;
+	case OPT_TAP:
+		bench->tap = true;
 		return true;
 	case OPT_TOUCH:
 		bench->touch = true;
@@ -250,6 +279,10 @@ static int set(struct bench_cmd *cmd, int option, char *value)
 		r = set_bytes("mtu", value, 1280, 65535, &bytes);
 		bench->mtu = (unsigned)bytes;
 		return r;
+	case OPT_IN_FLIGHT:
+		return set_number("in-flight", value, 1, IN_FLIGHT_MOST, &bench->in_flight);
+	case OPT_LAB:
+		return set_lab(&bench->behave, value);
 	case OPT_SAMPLES:
 		return set_number("samples", value, LEAST_SAMPLES, STATS_MAX, &bench->samples);
 	case OPT_TIME:
@@ -445,7 +478,7 @@ static void choose_effort(struct bench_opts *bench)
 
 int cmd_bench(int argc, char **argv)
 {
-	struct bench_cmd cmd = { .bench = { .stop = stop_asked } };
+	struct bench_cmd cmd = { .bench = { .stop = stop_asked, .behave = behave_default } };
 	int r;
 
 	if (argc > 2 && strcmp(argv[1], "--worker") == 0)

@@ -90,7 +90,7 @@ struct zcsi_sys {
 	int (*close)(int fd);
 	int (*connect)(int fd, const struct sockaddr *addr, socklen_t len);
 	int (*shutdown)(int fd, int how);
-	/* Both + MSG_NOSIGNAL. For one piece the first costs less: nothing else is to be fetched. */
+	/* Both + MSG_NOSIGNAL. The first costs less: the kernel has no structures to fetch. */
 	ssize_t (*send)(int fd, const struct iovec *v, int flags);
 	ssize_t (*sendmsg)(int fd, const struct msghdr *msg, int flags);
 	ssize_t (*recvmsg)(int fd, struct msghdr *msg, int flags);

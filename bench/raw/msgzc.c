@@ -27,6 +27,7 @@ ssize_t raw_send_zerocopy(struct bench *b, int fd, const void *buf, size_t len)
 	if (n < 0)
 		return n;
 	b->count.flagged += (size_t)n;
+	b->out++;
 	if (++b->unread == REAP_EVERY)
 		bench_reap(b, fd);
 	return n;
@@ -42,6 +43,7 @@ void raw_msgzc_loop(struct bench *b, int fd)
 		if (n < 0)
 			err(1, "send");
 		b->count.bytes += (size_t)n;
+		bench_settle(b, fd);
 	}
 }
 

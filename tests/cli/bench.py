@@ -138,7 +138,7 @@ def help_is_the_synopsis_of_the_manual(directory):
     check(usage.startswith('usage: zcsock bench '))
     check(all(len(line) <= 73 for line in usage.splitlines()), 'a manual page indents by 7')
     check(re.sub('[*_+]', '', synopsis).split() == usage.removeprefix('usage: ').split(), synopsis)
-    for option in re.findall('--[a-z]+', usage):
+    for option in re.findall('--[a-z-]+', usage):
         check(f'\n*{option}*' in page, f'{option} is not explained')
 
 
@@ -256,6 +256,8 @@ def bad_values(directory):
                        '18446744073709551616', '17179869185G', ' 4K'),
             '--area': ('', '0', '4095', '2G', 'x', '-4096'),
             '--mtu': ('', '0', '1279', '65536', 'x'),
+            '--in-flight': ('', '0', 'x', '-1', '1048577'),
+            '--lab': ('', 'rtt', 'rtt=', 'rtt=1', 'nosuch=1', 'rtt=1ms,', 'loss=2'),
             '--samples': ('', '0', '2', '1001', '9x', '-9', '1e1'),
             '--time': ('', '0', '10001', '5s', '-1'),
             '--direction': ('', 'up', 'tx,', 'tx,rx,up', 'TX'),
@@ -272,7 +274,8 @@ def bad_values(directory):
     refused(['--serve', '0', '--hot'], 2, '--serve stands alone')
     refused(['--serve', '0', '--bars'], 2, '--serve stands alone')
     for args in (['--full'], ['--hot'], ['--touch'], ['--instructions'], ['--area', '1M'],
-                 ['--mtu', '9000'], ['--peer', '127.0.0.1'], ['--direction', 'tx'],
+                 ['--mtu', '9000'], ['--tap'], ['--in-flight', '1'], ['--lab', 'rtt=1ms'],
+                 ['--peer', '127.0.0.1'], ['--direction', 'tx'],
                  ['--path', 'sink'], ['--family', 'tcp4'], ['--size', '4K'], ['--mode', 'copy']):
         for both in (['--bars', *args], [*args, '--bars']):
             refused(both, 2, f'--bars and {args[0]} exclude each other')
@@ -356,6 +359,26 @@ def modes_of_the_lab(directory):
         check('failed' in row or row['zerocopied_pct'] > 50, row)
     check(row_of(found, 'raw-send')['zerocopied_pct'] is None, found)
     check_modes(rows('--path', 'sink', '--family', 'udp6', '--size', '57600'), 'udp')
+
+
+@test
+def a_tap_makes_the_kernel_copy(directory):
+    needs_lab()
+    args = ('--path', 'sink', '--family', 'tcp4', '--size', '64K', '--mode', 'zerocopy,raw-msgzc')
+    for mode in ('zerocopy', 'raw-msgzc'):
+        check(row_of(rows(*args), mode)['zerocopied_pct'] > 90, mode)
+        check(row_of(rows('--tap', *args), mode)['zerocopied_pct'] == 0, mode)
+
+
+@test
+def one_message_in_flight(directory):
+    """Each waits for a round trip, unless it was copied."""
+    needs_lab()
+    found = rows('--in-flight', '1', '--lab', 'rtt=1ms', '--path', 'sink', '--family', 'tcp4',
+                 '--size', '64K', '--mode', 'copy,zerocopy,raw-msgzc')
+    for mode in ('zerocopy', 'raw-msgzc'):
+        check(row_of(found, mode)['gbytes_per_s'] <= 65536 / 1e6, found)
+    check(row_of(found, 'copy')['gbytes_per_s'] > 2 * 65536 / 1e6, found)
 
 
 @test
