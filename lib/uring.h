@@ -65,6 +65,7 @@ struct uring_conn {
 	bool refused;	/* the kernel had no memory for it: the timer tries again */
 	bool cut_short; /* its last request ended short, and may have eaten the socket's error */
 	bool no_bufs;	/* nor for lending, in this chain */
+	bool scarce;	/* nor was there once: what is registered needs none */
 };
 
 /* Of a context. */

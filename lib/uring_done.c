@@ -53,6 +53,7 @@ static void failed(struct zcs_conn *c, const struct uring_req *q, int err)
 		if (q->lent)
 			c->stats.tx_enobufs_memlock++;
 		u->no_bufs = q->lent;
+		u->scarce = u->scarce || q->lent;
 		u->refused = !q->lent;
 	} else if (err == -EAGAIN || err == -EINTR) {
 		u->refused = true;

@@ -21,6 +21,7 @@
 #define TURN_ROUNDS  4		  /* chains of a connection per turn: then others have theirs */
 #define QUEUED_MSGS  32		  /* so many wait: submit */
 #define COPY_BYTES   (256u << 10) /* per copying request */
+#define SMALL	     (32u << 10)  /* a request of its own costs too much for what is shorter */
 #define CANCEL_LOOKS 100
 
 /* ---- requests ------------------------------------------------------------------------------- */
@@ -58,6 +59,17 @@ static void spot_at(struct spot *s, struct txq *q, uint32_t i)
 	s->left = m->len - m->sent;
 }
 
+/* What lies behind the piece before it is of that. */
+static void add_piece(struct iovec *vec, uint32_t *nr, char *base, size_t len)
+{
+	struct iovec *last = *nr ? &vec[*nr - 1] : NULL;
+
+	if (last && (char *)last->iov_base + last->iov_len == base)
+		last->iov_len += len;
+	else
+		vec[(*nr)++] = (struct iovec){ base, len };
+}
+
 /* Up to cap bytes of the spot's message into at most max iovecs; the spot moves on. */
 static size_t gather(struct spot *s, const struct msg *m, struct iovec *vec, uint32_t max,
 		     uint32_t *nr, size_t cap)
@@ -69,7 +81,7 @@ static size_t gather(struct spot *s, const struct msg *m, struct iovec *vec, uin
 		size_t part = min_u64(v->iov_len - s->off, cap - n);
 
 		if (part)
-			vec[(*nr)++] = (struct iovec){ (char *)v->iov_base + s->off, part };
+			add_piece(vec, nr, (char *)v->iov_base + s->off, part);
 		n += part;
 		s->left -= part;
 		s->off += part;
@@ -97,7 +109,11 @@ struct chain {
 	uint64_t bytes;
 };
 
-/* The bytes of the message at the spot that are in the request of this number. */
+/*
+ * The message at the spot has bytes in the request of this number. One that the request then does
+ * not come to, because it ends short or was cancelled, keeps the number beside that of the next
+ * try: it may have to wait for more than it must, never for less.
+ */
 static void mark(struct msg *m, uint64_t number)
 {
 	if (m->lo == m->hi)
@@ -113,18 +129,23 @@ static void move_on(struct chain *ch)
 		spot_at(&ch->at, q, ch->at.i);
 }
 
-static void put_lent(struct chain *ch, struct ring_req *req, struct iovec *vec)
+static void set_area(const struct chain *ch, struct ring_req *req, bool pooled)
+{
+	req->area = pooled ? uring_area(ch->c->ctx, req->base, req->len) : -1;
+}
+
+/* A message that is not small has requests of its own. */
+static void put_large(struct chain *ch, struct ring_req *req, struct iovec *vec)
 {
 	struct zcs_conn *c = ch->c;
 	struct msg *m = txq_at(c->q, ch->at.i);
 	uint32_t nr = 0;
 
 	mark(m, c->ledger.next);
-	req->flags |= RING_LEND | (c->ctx->ring->no_report ? 0 : RING_REPORT);
 	if (in_one_piece(&ch->at, m)) {
 		req->base = (char *)M_IOV(m)[ch->at.iov_i].iov_base + ch->at.off;
 		req->len = min_u64(ch->at.left, TX_FLAG_CAP);
-		req->area = m->pooled ? uring_area(c->ctx, req->base, req->len) : -1;
+		set_area(ch, req, m->pooled);
 		if (req->area < 0)
 			req->len = min_u64(req->len, c->flag_cap);
 		ch->at.off += req->len;
@@ -136,6 +157,70 @@ static void put_lent(struct chain *ch, struct ring_req *req, struct iovec *vec)
 		ch->vecs += nr;
 	}
 	move_on(ch);
+}
+
+static bool is_small(const struct msg *m)
+{
+	return m->kind != M_FILE && m->lend && m->len < SMALL;
+}
+
+/*
+ * The message at the spot goes along with the small ones before it. Registered memory, of which
+ * `last` is so far, is sent for less in one piece than in a vector: enough of it stays alone, and
+ * all of it where memory that is not registered is scarce.
+ */
+static bool goes_along(const struct chain *ch, const struct iovec *last, bool pooled)
+{
+	const struct msg *m;
+	const char *end = (char *)last->iov_base + last->iov_len;
+
+	if (ch->at.i == ch->end)
+		return false;
+	m = txq_at(ch->c->q, ch->at.i);
+	if (!is_small(m))
+		return false;
+	if (m->pooled && m->one.iov_base == end)
+		return true;
+	if (ch->c->ring->scarce && (pooled || m->pooled))
+		return false;
+	return !pooled || last->iov_len < SMALL;
+}
+
+/* Small ones leave together. */
+static void put_small(struct chain *ch, struct ring_req *req, struct iovec *vec)
+{
+	struct zcs_conn *c = ch->c;
+	uint32_t nr = 0, max = URING_CHAIN_VECS - ch->vecs;
+	bool pooled = true;
+
+	do {
+		struct msg *m = txq_at(c->q, ch->at.i);
+
+		pooled = pooled && m->pooled;
+		mark(m, c->ledger.next);
+		req->len += gather(&ch->at, m, vec, max, &nr, c->flag_cap - req->len);
+		move_on(ch);
+	} while (req->len < c->flag_cap && nr < max &&
+		 goes_along(ch, &vec[nr - 1], pooled && nr == 1));
+	if (nr == 1) {
+		req->base = vec->iov_base;
+		set_area(ch, req, pooled);
+		return;
+	}
+	req->vec = vec;
+	req->nr_vec = nr;
+	ch->vecs += nr;
+}
+
+static void put_lent(struct chain *ch, struct ring_req *req, struct iovec *vec)
+{
+	struct zcs_conn *c = ch->c;
+
+	req->flags |= RING_LEND | (c->ctx->ring->no_report ? 0 : RING_REPORT);
+	if (is_small(txq_at(c->q, ch->at.i)))
+		put_small(ch, req, vec);
+	else
+		put_large(ch, req, vec);
 }
 
 /* Messages that are copied leave together. */

@@ -64,7 +64,7 @@ static void one_call_for_all(void)
 	for (int i = 0; i < 3; i++)
 		c[i] = conn_with((struct zcs_conn_opts){ 0 });
 	for (int i = 0; i < 30; i++)
-		sim_equal(send_len(c[i % 3], 20000, 0), 0);
+		sim_equal(send_len(c[i % 3], 40000, 0), 0);
 	sim_equal(sim.ring_submits, 0);
 	sim_assert(explains(c[0], "sent by io_uring"));
 	app_take(&app, 0);
@@ -73,8 +73,8 @@ static void one_call_for_all(void)
 	sim_equal(sim.sendmsg_calls, 0);
 	app_drain(&app);
 	for (int i = 0; i < 3; i++) {
-		sim_equal(sim_peer_got(c[i]->tcp), 200000);
-		sim_equal(app_stats(c[i]).tx_bytes_lent, 200000);
+		sim_equal(sim_peer_got(c[i]->tcp), 400000);
+		sim_equal(app_stats(c[i]).tx_bytes_lent, 400000);
 	}
 	app_end(&app);
 }
@@ -123,6 +123,74 @@ static void small_ones_together(void)
 	for (int i = 0; i < 10; i++)
 		released += app.msgs[i].ev.how == ZCS_COPIED;
 	sim_equal(released, 10);
+	app_end(&app);
+}
+
+/* What is lent, too, when it is small: each message keeps the number of the one request. */
+static void small_loans_together(void)
+{
+	struct app_conn *c = open_one();
+	struct app_send pool = { .len = 4096, .pool = true };
+
+	for (int i = 0; i < 20; i++)
+		sim_equal(
+			app_send(c, &(struct app_send){ .len = 5000 + i, .head = i, .pieces = 3 }),
+			0);
+	flush(c);
+	sim_equal(sim.ring_reqs, 1);
+	app_drain(&app);
+	for (int i = 0; i < 20; i++)
+		sim_equal(app.msgs[i].ev.how, ZCS_LENT);
+	/* what is larger stays alone, and what is copied goes by itself */
+	for (int i = 0; i < 4; i++)
+		sim_equal(send_len(c, i == 1 ? 32768 : 5000, i == 2 ? ZCS_COPY : 0), i == 2);
+	flush(c);
+	sim_equal(sim.ring_reqs, 5);
+	app_drain(&app);
+	/* pieces of a slab that lie side by side are one piece of registered memory */
+	for (int i = 0; i < 16; i++)
+		sim_equal(app_send(c, &pool), 0);
+	flush(c);
+	sim_equal(sim.ring_reqs, 6);
+	sim_equal(sim.ring_fixed, 1);
+	app_drain(&app);
+	sim_equal(app_stats(c).tx_bytes, app_stats(c).tx_bytes_lent + 5000);
+	app_end(&app);
+}
+
+/* A peer that has taken a part of a request has freed none of its messages. */
+static void shared_until_settled(void)
+{
+	struct app_conn *c;
+
+	sim_default.silent = true;
+	c = open_one();
+	for (int i = 0; i < 10; i++)
+		sim_equal(send_len(c, 3000, 0), 0);
+	flush(c);
+	sim_equal(sim.ring_reqs, 1);
+	sim_peer_ack(c->tcp, 29000);
+	app_take(&app, 1);
+	for (int i = 0; i < 10; i++)
+		sim_equal(app.msgs[i].state, APP_OUT);
+	sim_peer_ack(c->tcp, 30000);
+	app_take(&app, 1);
+	for (int i = 0; i < 10; i++)
+		sim_equal(app.msgs[i].state, APP_RELEASED);
+	app_end(&app);
+}
+
+/* One iovec short of what a chain may have: the message is split between two. */
+static void many_pieces(void)
+{
+	struct app_send s = { .len = 20000, .pieces = 300 };
+	struct app_conn *c = open_one();
+
+	for (int i = 0; i < 100; i++)
+		sim_equal(app_send(c, &s), 0);
+	app_drain(&app);
+	sim_equal(sim_peer_got(c->tcp), 2000000);
+	sim_equal(app_stats(c).tx_bytes_lent, 2000000);
 	app_end(&app);
 }
 
@@ -305,6 +373,58 @@ static void errors_notify(void)
 	app_end(&app);
 }
 
+/* Requests that many share end short, within a message or between two, or find no memory. */
+static void shared_breaks(void)
+{
+	struct app_send s = { 0 };
+	struct app_conn *c;
+
+	sim_default.sndbuf = 20000;
+	sim_default.partial_pct = 50;
+	sim_default.ring_short_pct = 60;
+	sim_default.note_late_ns = sim_pct(50) ? 5 * SIM_MS : 0;
+	c = open_one();
+	for (int i = 0; i < 300; i++) {
+		s = (struct app_send){ .len = 1 + sim_rnd(12000), .pool = sim_pct(50) };
+		s.head = sim_pct(20) ? 16 : 0;
+		s.pieces = sim_pct(20) ? 4 : 1;
+		sim_equal(app_send(c, &s), 0);
+		if (i == 31)
+			sim_assert(sim.ring_reqs > 0 && sim.ring_reqs < 10);
+		if (i == 31 && sim_pct(50))
+			sim_knobs(c->tcp)->ring_nomem_pct = 30;
+		if (i > 31 && sim_pct(5))
+			app_take(&app, (int)sim_rnd(3));
+	}
+	app_drain(&app);
+	while (sim_peer_got(c->tcp) < c->tx_pos)
+		app_take(&app, 5);
+	sim_equal(c->nr_errors, 0);
+	sim_equal(app_stats(c).unknown_notifications, 0);
+	app_end(&app);
+}
+
+/* A request of many fails, and is notified later than those that then copy the same bytes. */
+static void shared_errors_notify(void)
+{
+	struct app_conn *c = open_one();
+
+	sim_knobs(c->tcp)->ring_zc_refuse = EOPNOTSUPP;
+	sim_knobs(c->tcp)->note_late_ns = 10 * SIM_MS;
+	for (int i = 0; i < 20; i++)
+		sim_equal(send_len(c, 2000, 0), 0);
+	flush(c);
+	sim_equal(sim.ring_reqs, 2);
+	sim_equal(sim_tcp_end(c->tcp), 40000);
+	app_drain(&app);
+	for (int i = 0; i < 20; i++) {
+		sim_equal(app.msgs[i].ev.how, ZCS_COPIED);
+		sim_equal(app.msgs[i].ev.bytes, 2000);
+	}
+	sim_equal(app_stats(c).tx_bytes_lent, 0);
+	app_end(&app);
+}
+
 /* Notifications come late and in any order. */
 static void any_order(void)
 {
@@ -314,7 +434,7 @@ static void any_order(void)
 	sim_default.note_late_ns = 20 * SIM_MS;
 	c = open_one();
 	for (int i = 0; i < 64; i++)
-		sim_equal(send_len(c, 10000, 0), 0);
+		sim_equal(send_len(c, 33000, 0), 0);
 	app_take(&app, 0);
 	sim_run(8 * SIM_MS);
 	app_take(&app, 0);
@@ -622,6 +742,9 @@ int main(void)
 		{ "one_call_for_all", one_call_for_all },
 		{ "full_chains", full_chains },
 		{ "small_ones_together", small_ones_together },
+		{ "small_loans_together", small_loans_together },
+		{ "shared_until_settled", shared_until_settled },
+		{ "many_pieces", many_pieces },
 		{ "mixed_with_files", mixed_with_files },
 		{ "half_closed", half_closed },
 		{ "registered", registered },
@@ -630,6 +753,8 @@ int main(void)
 		{ "chains_break", chains_break },
 		{ "chains_wait", chains_wait },
 		{ "errors_notify", errors_notify },
+		{ "shared_breaks", shared_breaks },
+		{ "shared_errors_notify", shared_errors_notify },
 		{ "any_order", any_order },
 		{ "copied_hint", copied_hint },
 		{ "no_report", no_report },
