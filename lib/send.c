@@ -407,10 +407,14 @@ ZCS_EXPORT int zcs_conn_send_span(struct zcs_conn *c, const struct zcs_span *spa
 	m->mapped = span->flags & ZCS_SPAN_MAPPED;
 	memcpy(m->span_priv, span->priv, sizeof(m->span_priv));
 	m->lo = m->hi = c->ledger.next;
-	m->sync = true;
+	m->sync = !c->ring;
 	choose(c, m, flags);
 	i = c->q->tail;
 	enqueue(c, m, flags);
+	if (c->ring) {
+		uring_queued(c, span->len);
+		return 0;
+	}
 	r = push_and_say(c, i, 0, 0);
 	return r < 0 ? r : 0;
 }

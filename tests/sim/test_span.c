@@ -76,6 +76,30 @@ static void relay(void)
 	sim_equal(sim_peer_got(to->tcp), total);
 }
 
+/*
+ * Spans count for what makes a ring submit, as messages do: they waited for the next turn however
+ * many there were.
+ */
+static void forward_many(void)
+{
+	struct app_conn *from, *to;
+
+	from = open_two(&to, 0);
+	sim_peer_send(from->tcp, 64 * 4096, SIM_UNMAPPED, 0);
+	app_take(&app, 0);
+	while (app.nr_spans < 32)
+		sim_assert(app_recv(from, 1, 4096) > 0);
+	for (int i = 0; i < 32; i++) {
+		sim_equal(sim.ring_submits, 0);
+		sim_equal(forward(to, 0), 0);
+	}
+	sim_equal(sim.ring_submits, app_by_ring());
+	sim_equal(sim_tcp_end(to->tcp), to->tx_pos);
+	app_take(&app, 10);
+	sim_equal(sim_peer_got(to->tcp), to->tx_pos);
+	app_end(&app);
+}
+
 /* The next hop is slow: the bytes stay charged to the receiver, and that stops its reading. */
 static void relay_back_pressure(void)
 {
@@ -259,6 +283,7 @@ int main(void)
 {
 	static const struct sim_case cases[] = {
 		{ "relay", relay },
+		{ "forward_many", forward_many },
 		{ "relay_back_pressure", relay_back_pressure },
 		{ "condemned_copy", condemned_copy },
 		{ "forward_fails", forward_fails },
