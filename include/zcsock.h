@@ -14,7 +14,9 @@
  * update "unchanged"; ZCS_NONE and ZCS_UNLIMITED are the two ends of a limit.
  *
  * Threads: a context and all that is made from it belong to one thread. Lent bytes and spans may be
- * read on any thread; zcs_ctx_post_release is the one call that any thread may make.
+ * read on any thread; zcs_ctx_post_release is the one call that any thread may make. With io_uring
+ * the kernel sees to it: in use by another thread than the one that opened the first connection,
+ * all of the context break with -ENOTRECOVERABLE, and what is lent is CONDEMNED when they close.
  *
  * Sources: msg_zerocopy.rst and net/core/skbuff.c for sending, tcp(7) and tcp_zerocopy_receive() in
  * net/ipv4/tcp.c for receiving; zcsock(7) tells what of it was tested on which kernel.

@@ -143,6 +143,8 @@ void close_step(struct zcs_conn *c)
 	}
 	if (is_acked(c) && tx_is_empty(c))
 		finish(c);
+	else if (uring_is_lost(c)) /* nobody will ever learn what came back */
+		close_abort(c, c->error);
 }
 
 void close_abort(struct zcs_conn *c, int status)

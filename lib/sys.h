@@ -63,15 +63,16 @@ struct ring_ops {
 	/* Registers [base, base + len) as area, in place of what it was; NULL: as nothing. */
 	int (*map)(struct sys_ring *ring, unsigned area, void *base, size_t len);
 	/*
-	 * How many were taken, at most RING_BATCH; of the others the kernel knows nothing. A chain
-	 * goes on only while somebody works on it: here until `expect` results came, which should
-	 * be no more than can come at once.
+	 * How many were taken, at most RING_BATCH, or why none: of the others the kernel knows
+	 * nothing. A chain goes on only while somebody works on it: here until `expect` results
+	 * came, which should be no more than can come at once.
 	 */
-	unsigned (*submit)(struct sys_ring *ring, const struct ring_req *reqs, unsigned nr,
-			   unsigned expect);
+	int (*submit)(struct sys_ring *ring, const struct ring_req *reqs, unsigned nr,
+		      unsigned expect);
 	/* Whether entering would bring something. */
 	bool (*has_work)(const struct sys_ring *ring);
-	void (*enter)(struct sys_ring *ring, unsigned expect);
+	/* 0, or why it could not be entered. */
+	int (*enter)(struct sys_ring *ring, unsigned expect);
 	/* Results that are there, without a system call. */
 	unsigned (*take)(struct sys_ring *ring, struct ring_res *out, unsigned max);
 	/* Every request on fd ends; enter brings the results. */

@@ -229,8 +229,8 @@ static int enter(struct sys_ring *r, unsigned nr, unsigned expect)
 	return ret;
 }
 
-static unsigned kernel_submit(struct sys_ring *r, const struct ring_req *reqs, unsigned nr,
-			      unsigned expect)
+static int kernel_submit(struct sys_ring *r, const struct ring_req *reqs, unsigned nr,
+			 unsigned expect)
 {
 	struct io_uring_sq *sq = &r->ring.sq;
 	int saved = errno, ret;
@@ -245,7 +245,7 @@ static unsigned kernel_submit(struct sys_ring *r, const struct ring_req *reqs, u
 	errno = saved;
 	if (ret != (int)nr)
 		take_back(&r->ring);
-	return ret < 0 ? 0 : (unsigned)ret;
+	return ret;
 }
 
 static bool kernel_has_work(const struct sys_ring *r)
@@ -255,12 +255,14 @@ static bool kernel_has_work(const struct sys_ring *r)
 	return flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
 }
 
-static void kernel_enter(struct sys_ring *r, unsigned expect)
+static int kernel_enter(struct sys_ring *r, unsigned expect)
 {
 	int saved = errno;
+	int ret = enter(r, 0, expect);
 
-	(void)enter(r, 0, expect);
 	errno = saved;
+	/* Less came than was expected. */
+	return ret == -ETIME || ret > 0 ? 0 : ret;
 }
 
 static void kernel_cancel(struct sys_ring *r, int fd)

@@ -53,6 +53,7 @@ static int open_ring(struct zcs_ctx *ctx)
 		free(r);
 		return err;
 	}
+	r->ctx = ctx;
 	list_init(&r->pending);
 	list_init(&r->moving);
 	ctx->pool.forget = forget_area;
@@ -86,6 +87,8 @@ void uring_join(struct zcs_conn *c, bool has_past)
 		c->no_ring = URING_NOT_TCP;
 	else if (has_past)
 		c->no_ring = URING_PAST;
+	else if (ctx->ring && ctx->ring->lost)
+		c->no_ring = URING_LOST;
 	else if (!has_ring(ctx))
 		c->no_ring = URING_NO_KERNEL;
 	if (c->no_ring)
@@ -142,6 +145,36 @@ void uring_free(struct zcs_ctx *ctx)
 	ctx->ring = NULL;
 }
 
+/* ---- when it is lost ------------------------------------------------------------------------ */
+
+static bool may_pass(int err)
+{
+	return err == -EAGAIN || err == -EBUSY || err == -EINTR || err == -ENOMEM;
+}
+
+void uring_refused(struct uring *r, int err)
+{
+	struct list *all = &r->ctx->conns, *e;
+
+	if (may_pass(err) || r->lost)
+		return;
+	r->lost = true;
+	for (e = all->next; e != all; e = e->next) {
+		struct zcs_conn *c = container_of(e, struct zcs_conn, all);
+
+		if (!c->ring || c->closed)
+			continue;
+		conn_fail(c, -ENOTRECOVERABLE);
+		if (c->closing)
+			conn_schedule(c);
+	}
+}
+
+bool uring_is_lost(const struct zcs_conn *c)
+{
+	return c->ring && c->ctx->ring->lost;
+}
+
 /* ---- memory --------------------------------------------------------------------------------- */
 
 static uint16_t new_area(struct uring *r, void *base, size_t len)
@@ -193,6 +226,8 @@ static const char *why_no_ring(int error)
 
 const char *uring_words(const struct zcs_conn *c)
 {
+	if (uring_is_lost(c))
+		return "by io_uring, whose ring is lost: was it used from another thread?";
 	if (c->ring)
 		return c->ctx->ring->no_areas
 			       ? "by io_uring; memory is not registered: RLIMIT_MEMLOCK"
@@ -202,6 +237,8 @@ const char *uring_words(const struct zcs_conn *c)
 		return "by the socket: io_uring is used for plain TCP only";
 	case URING_PAST:
 		return "by the socket: somebody else may have sent on it before";
+	case URING_LOST:
+		return "by the socket: the ring is lost, as when another thread uses it";
 	case URING_NO_KERNEL:
 		return why_no_ring(c->ctx->ring_error);
 	}

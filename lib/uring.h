@@ -30,6 +30,7 @@ enum uring_why {
 	URING_NOT_TCP,
 	URING_PAST,	 /* somebody else may have sent on it: adopt.c needs the socket's numbers */
 	URING_NO_KERNEL, /* zcs_ctx.ring_error says why */
+	URING_LOST,	 /* the context's ring cannot be entered any more */
 };
 
 /*
@@ -70,7 +71,9 @@ struct uring_conn {
 
 /* Of a context. */
 struct uring {
+	struct zcs_ctx *ctx;
 	struct sys_ring *k;
+	bool lost;	     /* it cannot be entered any more */
 	struct list pending; /* struct uring_conn */
 	struct list moving;
 	struct uring_req *reqs;
@@ -92,6 +95,12 @@ void uring_leave(struct zcs_conn *c); /* c is about to be freed */
 void uring_free(struct zcs_ctx *ctx);
 /* The registered memory that [base, base + len) lies in; -1: none. */
 int uring_area(struct zcs_ctx *ctx, const void *base, size_t len);
+/*
+ * The kernel did not let us in, for this reason. Unless it may pass, it never will again: every
+ * connection of the ring breaks. What is lent then cannot come back, and waits for its close.
+ */
+void uring_refused(struct uring *r, int err);
+bool uring_is_lost(const struct zcs_conn *c);	   /* c waits for what never comes */
 void uring_put(struct uring_conn *u);		   /* a request less names it */
 const char *uring_words(const struct zcs_conn *c); /* how it sends and why; NULL: not asked for */
 

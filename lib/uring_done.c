@@ -202,10 +202,14 @@ static unsigned expect(struct uring *r)
 void uring_take(struct uring *r, bool enter)
 {
 	unsigned nr = 0;
+	int err;
 
 	do {
-		if (enter && zcsi_sys->ring->has_work(r->k))
-			zcsi_sys->ring->enter(r->k, nr);
+		err = 0;
+		if (enter && !r->lost && zcsi_sys->ring->has_work(r->k))
+			err = zcsi_sys->ring->enter(r->k, nr);
+		if (err)
+			uring_refused(r, err);
 		while (take_some(r))
 			;
 		nr = expect(r);

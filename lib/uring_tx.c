@@ -359,15 +359,17 @@ static void refused(struct uring *r, unsigned taken)
 static bool submit(struct uring *r)
 {
 	struct zcs_conn *c;
-	unsigned n;
+	int n;
 
 	if (!r->nr_batch)
 		return false;
 	c = uring_req(r, r->batch[0].tag)->u->c;
 	c->stats.tx_calls++;
 	n = zcsi_sys->ring->submit(r->k, r->batch, r->nr_batch, r->expect);
-	if (n < r->nr_batch)
-		refused(r, n);
+	if (n < (int)r->nr_batch)
+		refused(r, n > 0 ? (unsigned)n : 0);
+	if (n < 0)
+		uring_refused(r, n);
 	r->nr_batch = 0;
 	r->nr_vec = 0;
 	r->expect = 0;
@@ -410,7 +412,7 @@ bool uring_is_due(const struct zcs_ctx *ctx)
 {
 	struct uring *r = ctx->ring;
 
-	return r && (!list_is_empty(&r->pending) || zcsi_sys->ring->has_work(r->k));
+	return r && !r->lost && (!list_is_empty(&r->pending) || zcsi_sys->ring->has_work(r->k));
 }
 
 /* What came while we were in the kernel makes no edge. */
@@ -462,7 +464,7 @@ void uring_cancel(struct zcs_conn *c)
 	struct uring *r = c->ctx->ring;
 
 	list_del(&c->ring->pending);
-	for (int i = 0; i < CANCEL_LOOKS && c->ring->unsent; i++) {
+	for (int i = 0; i < CANCEL_LOOKS && c->ring->unsent && !r->lost; i++) {
 		zcsi_sys->ring->cancel(r->k, c->fd);
 		uring_take(r, true);
 	}

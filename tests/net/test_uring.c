@@ -5,6 +5,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -137,6 +138,85 @@ static void ring__deadline_with_a_chain(void **state)
 	net_finish(&b.net);
 }
 
+/* ---- another thread ------------------------------------------------------------------------- */
+
+/* What one thread did, and how far another, that did not open the connections, comes. */
+struct stranger {
+	struct zcs_ctx *ctx;
+	struct zcs_conn *conn;
+	char *mem;
+	unsigned nr[ZCS_EV_CLOSED + 1];
+	int error, sent;
+};
+
+static void take_events(struct stranger *s, int timeout_ms)
+{
+	struct zcs_event evs[16];
+	int n;
+
+	while ((n = zcs_ctx_wait(s->ctx, evs, 16, timeout_ms)) > 0) {
+		for (int i = 0; i < n; i++) {
+			s->nr[evs[i].type]++;
+			if (evs[i].type == ZCS_EV_ERROR)
+				s->error = evs[i].status;
+		}
+	}
+}
+
+static int send_some(struct stranger *s)
+{
+	struct iovec v = { s->mem, 256 * KIB };
+	struct zcs_msg m = { .size = sizeof(m), .iov = &v, .nr_iov = 1, .token = 1 };
+
+	m.flags = ZCS_ZEROCOPY;
+	return zcs_conn_send(s->conn, &m);
+}
+
+static void *be_strange(void *arg)
+{
+	struct stranger *s = arg;
+
+	s->sent = send_some(s);
+	take_events(s, 300);
+	return NULL;
+}
+
+/* It was tried again and again: no error, no event, and no end of a wait for one. */
+static void ring__of_another_thread(void **state)
+{
+	struct zcs_ctx_opts co = { .size = sizeof(co), .ring = ZCS_RING_TRY };
+	struct zcs_conn_opts o = { .size = sizeof(o), .prior_sends = ZCS_NONE };
+	struct stranger s = { .mem = calloc(1, 256 * KIB) };
+	struct net_pair pair;
+	pthread_t thread;
+	char text[2048];
+
+	(void)state;
+	net_pair(&pair, NET_V4, NET_LO);
+	net_silence(pair.far);
+	assert_int_equal(zcs_ctx_new(&co, &s.ctx), 0);
+	assert_int_equal(zcs_conn_open(s.ctx, pair.near, &o, &s.conn), 0);
+	assert_true(zcs_conn_explain(s.conn, text, sizeof(text)) > 0);
+	if (strstr(text, "sent by io_uring")) {
+		assert_int_equal(send_some(&s), 0);
+		assert_int_equal(zcs_conn_flush(s.conn), 0);
+		assert_int_equal(pthread_create(&thread, NULL, be_strange, &s), 0);
+		assert_int_equal(pthread_join(thread, NULL), 0);
+		assert_int_equal(s.sent, 0);
+		assert_int_equal(s.error, -ENOTRECOVERABLE);
+		assert_int_equal(s.nr[ZCS_EV_RELEASED], 1); /* its own, which never went out */
+	}
+	zcs_conn_close(s.conn);
+	while (!s.nr[ZCS_EV_CLOSED])
+		take_events(&s, 10);
+	assert_int_equal(s.nr[ZCS_EV_CONDEMNED], s.sent == 0 && s.error ? 1 : 0);
+	assert_int_equal(zcs_ctx_free(s.ctx), 0);
+	close(pair.far);
+	free(s.mem);
+	if (!s.error)
+		skip();
+}
+
 /* ---- forbidden ------------------------------------------------------------------------------ */
 
 /* As containers do it. */
@@ -204,10 +284,10 @@ static void forbidden__eacces(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		NET_TEST(ring__is_used),     NET_TEST(ring__small_loans),
-		NET_TEST(ring__pool_memory), NET_TEST(ring__deadline_with_a_chain),
-		NET_TEST(forbidden__enosys), NET_TEST(forbidden__eperm),
-		NET_TEST(forbidden__eacces),
+		NET_TEST(ring__is_used),	   NET_TEST(ring__small_loans),
+		NET_TEST(ring__pool_memory),	   NET_TEST(ring__deadline_with_a_chain),
+		NET_TEST(ring__of_another_thread), NET_TEST(forbidden__enosys),
+		NET_TEST(forbidden__eperm),	   NET_TEST(forbidden__eacces),
 	};
 
 	return NET_MAIN(tests);

@@ -93,6 +93,7 @@ struct sim_world {
 	unsigned reports;	  /* sockets that epoll reported */
 	int ring_error;		  /* errno of opening a ring */
 	bool ring_no_report;	  /* RING_REPORT is not known */
+	int ring_enter_error;	  /* errno of every call on one */
 	unsigned ring_submit_pct; /* not all requests are taken */
 	unsigned ring_map_fail_pct;				   /* memory cannot be registered */
 	unsigned ring_submits, ring_reqs, ring_enters, ring_fixed; /* calls, requests ... */

@@ -82,6 +82,8 @@ static int ring_map(struct sys_ring *r, unsigned area, void *base, size_t len)
 		area_drop(r, a);
 	if (!base)
 		return 0;
+	if (sim.ring_enter_error)
+		return -sim.ring_enter_error;
 	if (sim_pct(sim.ring_map_fail_pct) ||
 	    (sim.memlock != UINT64_MAX && sim.locked_pages + (len >> 12) > sim.memlock >> 12))
 		return -ENOMEM;
@@ -412,8 +414,8 @@ static struct kreq *req_new(struct sys_ring *r, const struct ring_req *from)
 	return q;
 }
 
-static unsigned ring_submit(struct sys_ring *r, const struct ring_req *reqs, unsigned nr,
-			    unsigned expect)
+static int ring_submit(struct sys_ring *r, const struct ring_req *reqs, unsigned nr,
+		       unsigned expect)
 {
 	struct kreq *heads[RING_BATCH], *last = NULL;
 	unsigned nr_heads = 0;
@@ -421,6 +423,8 @@ static unsigned ring_submit(struct sys_ring *r, const struct ring_req *reqs, uns
 	sim_enter("ring_submit", (int)nr);
 	sim_assert(nr && nr <= RING_BATCH);
 	sim.ring_submits++;
+	if (sim.ring_enter_error)
+		return -sim.ring_enter_error;
 	if (sim_pct(sim.ring_submit_pct))
 		nr = sim_rnd(nr + 1);
 	for (unsigned i = 0; i < nr; i++) {
@@ -437,7 +441,7 @@ static unsigned ring_submit(struct sys_ring *r, const struct ring_req *reqs, uns
 		issue(heads[i]);
 	run_work(r, expect);
 	r->entered = false;
-	return nr;
+	return (int)nr;
 }
 
 static bool ring_has_work(const struct sys_ring *r)
@@ -445,13 +449,16 @@ static bool ring_has_work(const struct sys_ring *r)
 	return !list_is_empty(&r->work);
 }
 
-static void ring_enter(struct sys_ring *r, unsigned expect)
+static int ring_enter(struct sys_ring *r, unsigned expect)
 {
 	sim_enter("ring_enter", (int)expect);
 	sim.ring_enters++;
+	if (sim.ring_enter_error)
+		return -sim.ring_enter_error;
 	r->entered = true;
 	run_work(r, expect);
 	r->entered = false;
+	return 0;
 }
 
 static unsigned ring_take(struct sys_ring *r, struct ring_res *out, unsigned max)
@@ -500,6 +507,8 @@ static void ring_cancel(struct sys_ring *r, int fd)
 	int err;
 
 	sim_enter("ring_cancel", fd);
+	if (sim.ring_enter_error)
+		return;
 	cancel_on(r, ktcp_of(fd, &err));
 }
 

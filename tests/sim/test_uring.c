@@ -499,6 +499,114 @@ static void not_all_taken(void)
 	app_end(&app);
 }
 
+/* Whatever may pass is waited for. */
+static void entered_later(void)
+{
+	static const int errors[] = { EAGAIN, EBUSY, EINTR, ENOMEM };
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		struct app_conn *c = open_one();
+
+		sim_peer_silence(c->tcp, true);
+		sim_equal(send_len(c, 50000, 0), 0);
+		flush(c);
+		sim.ring_enter_error = errors[i];
+		sim_equal(send_len(c, 50000, 0), 0);
+		app_take(&app, 30);
+		sim_equal(app_stats(c).lent, 100000);
+		sim.ring_enter_error = 0;
+		sim_peer_silence(c->tcp, false);
+		app_drain(&app);
+		sim_equal(c->nr_errors, 0);
+		sim_equal(sim_peer_got(c->tcp), 100000);
+		app_end(&app);
+	}
+}
+
+/* All connections of the ring hear of it; what the kernel may read is never said to be free. */
+static void check_lost(struct app_conn *c, struct app_conn *d)
+{
+	struct app_conn *e;
+
+	sim_equal(c->error, -ENOTRECOVERABLE);
+	sim_equal(d->error, -ENOTRECOVERABLE);
+	sim_assert(explains(c, "ring is lost"));
+	sim_equal(send_len(d, 100, 0), -ENOTRECOVERABLE);
+	e = conn_with((struct zcs_conn_opts){ 0 });
+	sim_assert(explains(e, "sent by the socket: the ring is lost"));
+	sim_equal(send_len(e, 50000, 0), 0);
+	sim_peer_silence(c->tcp, false);
+	app_take(&app, 50);
+	for (int i = 0; i < 5; i++)
+		sim_equal(app.msgs[i].state, APP_OUT);
+	sim_assert(app_last(&app)->state == APP_RELEASED);
+}
+
+static void lose(int error, bool closing)
+{
+	struct app_conn *c, *d;
+
+	open_ctx();
+	c = conn_with((struct zcs_conn_opts){ .drain_ms = ZCS_UNLIMITED });
+	d = conn_with((struct zcs_conn_opts){ 0 });
+	sim_peer_silence(c->tcp, true);
+	for (int i = 0; i < 5; i++)
+		sim_equal(send_len(c, 10000 * (i + 1), 0), 0);
+	flush(c);
+	if (closing)
+		app_close(c);
+	sim.ring_enter_error = error;
+	sim_equal(send_len(closing ? d : c, 10000, 0), 0);
+	app_take(&app, 10);
+	sim_equal(app.msgs[5].ev.status, -ENOTRECOVERABLE);
+	sim_equal(app.msgs[5].ev.how, ZCS_ABANDONED);
+	if (!closing)
+		check_lost(c, d);
+	app_close(c);
+	app_take(&app, 0);
+	sim_assert(c->closed);
+	for (int i = 0; i < 5; i++)
+		sim_equal(app.msgs[i].state, APP_CONDEMNED);
+	app_end(&app);
+	sim.ring_enter_error = 0;
+}
+
+/*
+ * The kernel lets us in no more, as it does another thread: it was asked for ever, and what was
+ * lent was never heard of again.
+ */
+static void lost(void)
+{
+	lose(EEXIST, false);
+	lose(EBADF, true);
+	lose(EBADR, sim_pct(50));
+}
+
+/* It is found out when notifications are to be fetched, or at the abort. */
+static void lost_late(void)
+{
+	struct app_conn *c = open_one();
+	uint64_t calls;
+
+	for (int i = 0; i < 5; i++)
+		sim_equal(send_len(c, 10000, 0), 0);
+	flush(c);
+	sim.ring_enter_error = EEXIST;
+	if (sim_pct(50)) {
+		calls = sim.calls;
+		app_take(&app, 100);
+		sim_assert(sim.calls - calls < 100);
+		sim_equal(c->error, -ENOTRECOVERABLE);
+	}
+	c->closing = true;
+	zcs_conn_abort(c->conn);
+	app_take(&app, 0);
+	sim_assert(c->closed);
+	sim_equal(app.nr_events[ZCS_EV_CONDEMNED], 5);
+	app_end(&app);
+	sim.ring_enter_error = 0;
+}
+
 /* Nobody was asked at once, so it breaks the connection. */
 static void bad_memory(void)
 {
@@ -759,6 +867,9 @@ int main(void)
 		{ "copied_hint", copied_hint },
 		{ "no_report", no_report },
 		{ "not_all_taken", not_all_taken },
+		{ "entered_later", entered_later },
+		{ "lost", lost },
+		{ "lost_late", lost_late },
 		{ "bad_memory", bad_memory },
 		{ "peer_reset", peer_reset },
 		{ "abort_with_chain", abort_with_chain },
