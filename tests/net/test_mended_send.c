@@ -141,9 +141,9 @@ static void copy__broken_midway_reports(void **state)
 
 static int reset_after_call = -1;
 
-static ssize_t send_then_reset(int fd, const struct msghdr *msg, int flags)
+static ssize_t send_then_reset(int fd, const struct iovec *v, int flags)
 {
-	ssize_t n = zcsi_sys_kernel.sendmsg(fd, msg, flags);
+	ssize_t n = zcsi_sys_kernel.send(fd, v, flags);
 
 	if (n > 0 && reset_after_call >= 0)
 		net_reset(reset_after_call);
@@ -164,7 +164,7 @@ static void copy__peer_resets_midway(void **state)
 	bed_make(&b, NULL, NULL);
 	net_set(b.pair.near, SOL_SOCKET, SO_SNDBUFFORCE, 8 * MIB);
 	sys = zcsi_sys_kernel;
-	sys.sendmsg = send_then_reset;
+	sys.send = send_then_reset;
 	reset_after_call = b.pair.far;
 	b.peer->fd = -1;
 	zcsi_sys = &sys;
