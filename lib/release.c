@@ -154,9 +154,24 @@ void tx_settled(struct zcs_conn *c, uint64_t lo, uint64_t hi, bool copied)
 
 /* ---- the end of the line -------------------------------------------------------------------- */
 
+static void abandon(struct zcs_conn *c, struct msg *m, int status, bool was_sent)
+{
+	m->status = m->status ? m->status : status;
+	if (m->sent != m->len) {
+		m->how |= ZCS_ABANDONED;
+		c->cut = true;
+	}
+	/* Behind the cursor a socket never set numbers; before it they are in order. */
+	if (m->lo == m->hi && !was_sent)
+		m->lo = m->hi = c->ledger.next;
+	/* What is lent stays lent until the kernel says so, also now. */
+	tx_release_done(c, m);
+}
+
 void tx_abandon(struct zcs_conn *c, int status)
 {
 	struct txq *q = c->q;
+	uint64_t hi = 0;
 
 	if (!q)
 		return;
@@ -164,18 +179,14 @@ void tx_abandon(struct zcs_conn *c, int status)
 	for (uint32_t i = q->head; i != q->tail; i++) {
 		struct msg *m = txq_at(q, i);
 
-		if (m->kind == M_FREE)
-			continue;
-		m->status = m->status ? m->status : status;
-		if (m->sent != m->len) {
-			m->how |= ZCS_ABANDONED;
-			c->cut = true;
-		}
-		/* Behind the cursor numbers were never set; before it they are in order. */
-		if (m->lo == m->hi && i - q->head >= q->cursor - q->head)
-			m->lo = m->hi = c->ledger.next;
-		/* What is lent stays lent until the kernel says so, also now. */
-		tx_release_done(c, m);
+		if (m->kind != M_FREE)
+			abandon(c, m, status, i - q->head < q->cursor - q->head);
+		/*
+		 * Behind the cursor requests of a ring that were cancelled left numbers; where the
+		 * next chain was shorter they are lower than those before them.
+		 */
+		hi = m->hi > hi ? m->hi : hi;
+		m->hi = hi;
 	}
 	q->cursor = q->tail;
 	q->files = 0;
