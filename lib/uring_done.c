@@ -159,7 +159,7 @@ void uring_result(struct uring *r, const struct ring_res *res)
 			answered(c, q, res->res);
 		u->left -= q->len;
 		over = --u->unsent == 0 && c;
-		if (u->unsent && res->res > 0 && !list_is_linked(&u->moving))
+		if (c && u->unsent && res->res > 0 && !list_is_linked(&u->moving))
 			list_add_tail(&r->moving, &u->moving);
 	}
 	u->out++; /* not to be freed before it was looked at */

@@ -194,6 +194,30 @@ static void many_pieces(void)
 	app_end(&app);
 }
 
+/* A long chain is cancelled, a shorter one follows and then the end: nothing stays behind. */
+static void shorter_chain_then_reset(void)
+{
+	struct app_conn *c;
+
+	sim_default.silent = true;
+	sim_default.sndbuf = 100000;
+	c = open_one();
+	sim_knobs(c->tcp)->ring_nomem_pct = 100;
+	for (int i = 0; i < 192; i++)
+		sim_equal(send_len(c, 40000, 0), 0);
+	sim_assert(app_stats(c).tx_enobufs_memlock > 4);
+	sim_knobs(c->tcp)->ring_nomem_pct = 0;
+	flush(c);
+	sim_assert(sim_tcp_end(c->tcp) > 80000);
+	sim_knobs(c->tcp)->note_late_ns = 5 * SIM_MS;
+	sim_peer_reset(c->tcp);
+	app_take(&app, 20);
+	sim_equal(c->nr_errors, 1);
+	for (int i = 0; i < 192; i++)
+		sim_equal(app.msgs[i].state, APP_RELEASED);
+	app_end(&app);
+}
+
 static void mixed_with_files(void)
 {
 	struct app_conn *c = open_one();
@@ -853,6 +877,7 @@ int main(void)
 		{ "small_loans_together", small_loans_together },
 		{ "shared_until_settled", shared_until_settled },
 		{ "many_pieces", many_pieces },
+		{ "shorter_chain_then_reset", shorter_chain_then_reset },
 		{ "mixed_with_files", mixed_with_files },
 		{ "half_closed", half_closed },
 		{ "registered", registered },
