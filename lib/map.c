@@ -86,7 +86,7 @@ static uint32_t to_page_end(const struct zcs_conn *c)
 static bool prepare(struct rx *rx, struct map_call *m)
 {
 	struct zcs_conn *c = rx->c;
-	uint64_t room = min_u64(rx->max, rx_budget_room(c));
+	uint64_t room = min_u64(rx->max, rx->budget);
 	size_t copy_room;
 
 	m->copybuf_len = 0;

@@ -147,21 +147,30 @@ int64_t rx_find_stamp(const void *control, size_t len)
 
 /* ---- by copy -------------------------------------------------------------------------------- */
 
-static ssize_t receive(struct rx *rx, void *buf, size_t len, int flags)
+static ssize_t receive_stamped(struct rx *rx, void *buf, size_t len, int flags)
 {
-	struct zcs_conn *c = rx->c;
+	struct zcs_ctx *ctx = rx->c->ctx;
 	struct iovec v = { buf, len };
 	struct msghdr mh = {
 		.msg_iov = &v,
 		.msg_iovlen = 1,
-		.msg_control = c->stamped ? c->ctx->control : NULL,
-		.msg_controllen = c->stamped ? sizeof(c->ctx->control) : 0,
+		.msg_control = ctx->control,
+		.msg_controllen = sizeof(ctx->control),
 	};
-	ssize_t r = zcsi_sys->recvmsg(c->fd, &mh, MSG_DONTWAIT | flags);
+	ssize_t r = zcsi_sys->recvmsg(rx->c->fd, &mh, flags);
 
-	c->stats.rx_calls++;
-	rx->stamp_ns = r > 0 && c->stamped ? rx_find_stamp(c->ctx->control, mh.msg_controllen) : 0;
+	rx->stamp_ns = r > 0 ? rx_find_stamp(ctx->control, mh.msg_controllen) : 0;
 	return r;
+}
+
+static ssize_t receive(struct rx *rx, void *buf, size_t len, int flags)
+{
+	struct zcs_conn *c = rx->c;
+
+	flags |= MSG_DONTWAIT;
+	c->stats.rx_calls++;
+	return c->stamped ? receive_stamped(rx, buf, len, flags)
+			  : zcsi_sys->recv(c->fd, buf, len, flags);
 }
 
 /* End of stream or an error; both are told after all data, and then again whenever asked. */
@@ -191,7 +200,7 @@ static int rx_copy(struct rx *rx)
 {
 	struct zcs_conn *c = rx->c;
 	struct zcs_ctx *ctx = c->ctx;
-	uint64_t want = min_u64(rx->max, rx_budget_room(c));
+	uint64_t want = min_u64(rx->max, rx->budget);
 	size_t room;
 	char *buf = chunk_room(ctx, &ctx->rx, RX_CHUNK, min_u64(want, RX_COPY_MIN), &room);
 	ssize_t r;
@@ -301,13 +310,16 @@ static bool is_worth_it(struct zcs_conn *c)
 	return c->rx_inq >= want;
 }
 
-static int can_read(struct zcs_conn *c)
+static int can_read(struct rx *rx)
 {
+	struct zcs_conn *c = rx->c;
+
 	if (c->rx_eof)
 		return 0;
 	if (!c->rx_maybe)
 		return c->error ? c->error : -EAGAIN;
-	if (!rx_budget_room(c)) {
+	rx->budget = rx_budget_room(c);
+	if (!rx->budget) {
 		if (!list_is_linked(&c->stalled))
 			list_add_tail(&c->ctx->stalled, &c->stalled);
 		return -EAGAIN;
@@ -334,7 +346,7 @@ ZCS_EXPORT int zcs_conn_recv(struct zcs_conn *c, struct zcs_span *spans, size_t 
 		return -EAGAIN;
 	/* No more than one chunk by copy: the caller should see it while it is in the cache. */
 	while (rx.nr && rx.max && rx.copied < RX_CHUNK) {
-		r = can_read(c);
+		r = can_read(&rx);
 		if (r == 1 && !rx.got && !is_worth_it(c))
 			r = -EAGAIN;
 		if (r == 1)

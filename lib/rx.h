@@ -15,6 +15,7 @@ struct rx {
 	struct zcs_span *spans;
 	size_t nr;	  /* spans that are left */
 	uint64_t max;	  /* bytes that are left */
+	uint64_t budget;  /* bytes that may be borrowed now */
 	size_t got;	  /* spans filled */
 	size_t copied;	  /* bytes of them, by copying reads */
 	int64_t stamp_ns; /* of the last call */

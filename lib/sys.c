@@ -87,15 +87,13 @@ static ssize_t kernel_sendmsg(int fd, const struct msghdr *msg, int flags)
 	return CALL_AGAIN(sendmsg(fd, msg, flags | MSG_NOSIGNAL));
 }
 
+static ssize_t kernel_recv(int fd, void *buf, size_t len, int flags)
+{
+	return CALL_AGAIN(recv(fd, buf, len, flags));
+}
+
 static ssize_t kernel_recvmsg(int fd, struct msghdr *msg, int flags)
 {
-	const struct iovec *v = msg->msg_iov;
-
-	/* The same for one piece, but the kernel need not fetch two structures: 0.2 us. */
-	if (msg->msg_iovlen == 1 && !msg->msg_name && !msg->msg_control) {
-		msg->msg_flags = 0; /* nobody asks for them */
-		return CALL_AGAIN(recv(fd, v->iov_base, v->iov_len, flags));
-	}
 	return CALL_AGAIN(recvmsg(fd, msg, flags));
 }
 
@@ -322,6 +320,7 @@ const struct zcsi_sys zcsi_sys_kernel = {
 	.connect = kernel_connect,
 	.shutdown = kernel_shutdown,
 	.send = kernel_send,
+	.recv = kernel_recv,
 	.sendmsg = kernel_sendmsg,
 	.recvmsg = kernel_recvmsg,
 	.sendfile = kernel_sendfile,

@@ -91,9 +91,10 @@ struct zcsi_sys {
 	int (*close)(int fd);
 	int (*connect)(int fd, const struct sockaddr *addr, socklen_t len);
 	int (*shutdown)(int fd, int how);
-	/* Both + MSG_NOSIGNAL. The first costs less: the kernel has no structures to fetch. */
-	ssize_t (*send)(int fd, const struct iovec *v, int flags);
-	ssize_t (*sendmsg)(int fd, const struct msghdr *msg, int flags);
+	/* Of one piece: costs less than with a msghdr, which the kernel has to fetch. */
+	ssize_t (*send)(int fd, const struct iovec *v, int flags); /* + MSG_NOSIGNAL */
+	ssize_t (*recv)(int fd, void *buf, size_t len, int flags);
+	ssize_t (*sendmsg)(int fd, const struct msghdr *msg, int flags); /* + MSG_NOSIGNAL */
 	ssize_t (*recvmsg)(int fd, struct msghdr *msg, int flags);
 	/* sendfile(2) on a non-blocking socket; a SIGPIPE it causes is consumed. */
 	ssize_t (*sendfile)(int sock, int file, uint64_t *off, size_t len);

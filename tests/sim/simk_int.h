@@ -214,6 +214,7 @@ void sim_put_cmsg(struct msghdr *msg, size_t *used, int level, int type, const v
 		  size_t len);
 
 /* simk_rx.c */
+ssize_t sim_sys_recv(int fd, void *buf, size_t len, int flags);
 ssize_t sim_sys_recvmsg(int fd, struct msghdr *msg, int flags);
 uint64_t krx_inq(const struct sim_tcp *s);	/* up to the urgent mark */
 uint32_t krx_inq_hint(const struct sim_tcp *s); /* what TCP_INQ says: 1 for a FIN */

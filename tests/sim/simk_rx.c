@@ -283,3 +283,11 @@ ssize_t sim_sys_recvmsg(int fd, struct msghdr *msg, int flags)
 		  (unsigned long long)s->rx_end);
 	return n;
 }
+
+ssize_t sim_sys_recv(int fd, void *buf, size_t len, int flags)
+{
+	struct iovec v = { buf, len };
+	struct msghdr msg = { .msg_iov = &v, .msg_iovlen = 1 };
+
+	return sim_sys_recvmsg(fd, &msg, flags);
+}

@@ -360,6 +360,7 @@ const struct zcsi_sys sim_table = {
 	.connect = tcp_connect,
 	.shutdown = tcp_shutdown,
 	.send = sim_sys_send,
+	.recv = sim_sys_recv,
 	.sendmsg = sim_sys_sendmsg,
 	.recvmsg = sim_sys_recvmsg,
 	.sendfile = sim_sys_sendfile,

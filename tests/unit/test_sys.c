@@ -38,6 +38,7 @@ static void errors__are_returned_and_errno_is_kept(void **state)
 	assert_int_equal(sys->socket(-1, 0, 0), -EAFNOSUPPORT);
 	assert_int_equal(sys->send(-1, &iov, 0), -EBADF);
 	assert_int_equal(sys->sendmsg(-1, &msg, 0), -EBADF);
+	assert_int_equal(sys->recv(-1, &c, 1, 0), -EBADF);
 	assert_int_equal(sys->recvmsg(-1, &msg, 0), -EBADF);
 	assert_int_equal(sys->read(-1, &c, 1), -EBADF);
 	assert_int_equal(sys->write(-1, &c, 1), -EBADF);
