@@ -95,9 +95,9 @@ static void send__give(void **state)
 	struct bed b;
 
 	bed_make(&b, state, NULL);
-	app_send_all(b.app, 100 * MIB, &s);
+	app_send_all(b.app, tries(100) * MIB, &s);
 	PUMP_UNTIL(&b.net, b.peer->rx_pos == b.app->tx_pos);
-	assert_true(b.app->given > 100);
+	assert_true(b.app->given > tries(100));
 	assert_int_equal(b.app->released, 0);
 	bed_close(&b);
 }
@@ -194,9 +194,9 @@ static void both_ends(void **state)
 	a->tx_seed = b->rx_seed = 3;
 	b->tx_seed = a->rx_seed = 4;
 	b->rx_max = 100000;
-	app_send_all(a, 40 * MIB, &s);
+	app_send_all(a, tries(40) * MIB, &s);
 	s.flags = ZCS_ZEROCOPY;
-	app_send_all(b, 40 * MIB, &s);
+	app_send_all(b, tries(40) * MIB, &s);
 	PUMP_UNTIL(&net, b->rx_pos == a->tx_pos && a->rx_pos == b->tx_pos);
 	PUMP_UNTIL(&net, a->out == 0 && b->out == 0);
 	zcs_conn_close(a->conn);

@@ -85,19 +85,19 @@ static void ping_pong(unsigned mtu, unsigned rounds, bool lend, enum net_family 
 static void expect__ping_pong_at_default_mtu(void **state)
 {
 	(void)state;
-	ping_pong(MTU_LO, 3000, true, NET_V4);
+	ping_pong(MTU_LO, tries(3000), true, NET_V4);
 }
 
 static void expect__ping_pong_in_whole_pages(void **state)
 {
 	(void)state;
-	ping_pong(MTU_MAPS, 3000, true, NET_V4);
+	ping_pong(MTU_MAPS, tries(3000), true, NET_V4);
 }
 
 static void expect__ping_pong_copied(void **state)
 {
 	(void)state;
-	ping_pong(MTU_LO, 3000, false, NET_V6);
+	ping_pong(MTU_LO, tries(3000), false, NET_V6);
 }
 
 /* It does keep small pieces from waking us up. */

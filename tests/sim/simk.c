@@ -3,6 +3,7 @@
  * simk.c - time, randomness, streams, failing, and the runner of the tests
  */
 #include "simk_int.h"
+#include "slowness.h"
 
 #include <signal.h>
 #include <stdarg.h>
@@ -330,7 +331,7 @@ static void fix_addresses(void)
 static void run_case(const struct sim_case *c, uint64_t seed)
 {
 	case_name = c->name;
-	alarm(30);
+	alarm(30 * slowness());
 	sim_begin(seed);
 	c->run();
 	sim_end();
@@ -347,6 +348,7 @@ int sim_main(const struct sim_case *cases, size_t nr, unsigned seeds)
 	sigaction(SIGBUS, &act, NULL);
 	sigaction(SIGALRM, &act, NULL);
 	tracing = getenv("ZCS_SIM_TRACE") != NULL;
+	seeds = tries(seeds);
 	if (many)
 		seeds = (unsigned)strtoul(many, NULL, 10);
 	for (size_t i = 0; i < nr; i++) {

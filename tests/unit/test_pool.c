@@ -6,6 +6,7 @@
 #include "unit.h"
 
 #include "pool.h"
+#include "slowness.h"
 #include "sys.h"
 #include "zcsock.h"
 
@@ -636,7 +637,7 @@ static void run_model(uint64_t seed)
 static void model__random_operations(void **state)
 {
 	(void)state;
-	for (uint64_t seed = 1; seed <= 20; seed++)
+	for (uint64_t seed = 1; seed <= tries(20); seed++)
 		run_model(seed);
 }
 
