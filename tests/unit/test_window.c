@@ -426,7 +426,8 @@ static void map__released_pages_go_and_page_tables_stay(void **state)
 		tables = status_kb("VmPTE:");
 		for (size_t i = f.nr; i > 0; i--)
 			assert_true(window_release(&w, f.addr[i - 1], f.len[i - 1]));
-		assert_true(rss - status_kb("RssFile:") >= (long)(SEG / 1024) - 256);
+		/* Before 6.2 a thread keeps back up to 64 pages of each reading. */
+		assert_true(rss - status_kb("RssFile:") >= (long)(SEG / 1024) - 2 * 256);
 		assert_true(status_kb("VmPTE:") >= tables);
 	}
 	window_close(&w);
