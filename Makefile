@@ -2,7 +2,7 @@
 BUILD := build
 PREFIX := /usr/local
 
-.PHONY: all deps demo bench check install uninstall clean
+.PHONY: all deps demo bench check check-vm install uninstall clean
 .NOTPARALLEL:
 
 all:
@@ -21,6 +21,10 @@ bench: deps all
 
 check: deps
 	@tools/check.sh
+
+# The tests on other kernels, in virtual machines
+check-vm: deps all
+	@BUILD=$(BUILD) tests/vm/run.sh
 
 # For example: make install PREFIX=/usr DESTDIR=/tmp/package
 install: all

@@ -29,6 +29,10 @@ packages=(
 	binutils            # nm and readelf: which symbols, which libraries
 	universal-ctags     # length of functions
 	shellcheck          # the scripts
+	qemu-system-x86     # check-vm: other kernels, in virtual machines
+	busybox-static      # check-vm: all that these have besides the tests
+	cpio                # check-vm: packs it
+	xz-utils            # check-vm: unpacks modules
 )
 
 command -v apt-get >/dev/null || {

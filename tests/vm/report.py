@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Says what became of the tests on one kernel.
+
+usage: tests/vm/report.py SERIES PACKAGE VERSION RESULTS NAME...
+
+Reads NAME.tap and NAME.log, what init and the kernel wrote in each of the machines of that kernel.
+Prints one line per failure, and a summary; adds a line per test to RESULTS. Exit status 1: failures.
+"""
+import re
+import sys
+
+# Whatever the kernel says of itself that it should not have to say.
+TROUBLE = re.compile(
+    r'WARNING: |\bBUG\b|\bOops\b|Kernel panic|Call Trace|cut here|KASAN|KCSAN|KFENCE|KMSAN|UBSAN'
+    r'|general protection|blocked for more than|soft lockup|hard LOCKUP|rcu.*(stall|starved)'
+    r'|refcount_t:|circular locking|recursive locking|suspicious RCU|inconsistent lock'
+    r'|unregister_netdevice: waiting|page allocation failure|Out of memory|segfault')
+LINE = re.compile(r'(not )?ok \d+ - (\S+) # (.*)')
+SHOWN = 15
+
+
+def read(path):
+    try:
+        with open(path, encoding='utf-8', errors='replace') as file:
+            return [line.rstrip('\r\n') for line in file]
+    except OSError:
+        return []
+
+
+def tests(lines):
+    """Each test: name, result, what is said of it, its output if it failed."""
+    found = []
+    for line in lines:
+        match = LINE.match(line)
+        if match:
+            bad, name, rest = match.groups()
+            skipped = rest.startswith('SKIP')
+            result = 'fail' if bad else 'skip' if skipped else 'pass'
+            found.append((name, result, rest[5:] if skipped else rest, []))
+        elif line.startswith('#   ') and found:
+            found[-1][3].append(line[4:])
+    return found
+
+
+def verdict(name, result, said, output):
+    """A promise says itself why: "cannot tell  NAME: REASON"."""
+    if name.startswith('promises-'):
+        result = {'pass': 'holds', 'skip': 'cannot tell', 'fail': 'broken'}[result]
+    words = said if not output else output[-1]
+    return result, words.split(': ', 1)[-1] if result != 'pass' else said
+
+
+def trouble(name, lines):
+    """What the kernel of machine NAME complained of, once per test that it ran."""
+    running, seen = 'the start', set()
+    for line in lines:
+        if 'zcsock test: ' in line:
+            running = line.split('zcsock test: ')[1]
+        elif TROUBLE.search(line) and running not in seen:
+            seen.add(running)
+            yield f'the kernel complains during {running}: {line} (see {name}.log)'
+
+
+def ended(name, lines, found):
+    planned = [line[3:] for line in lines if line.startswith('1..')]
+    if '# done' not in lines or planned != [str(len(found))]:
+        yield f'the machine hung or died after {len(found)} tests (see {name}.log)'
+
+
+def main(series, package, version, results, *names):
+    count = {'pass': 0, 'fail': 0, 'skip': 0, 'holds': 0, 'broken': 0, 'cannot tell': 0}
+    troubles, rows = [], []
+    for name in names:
+        lines = read(name + '.tap')
+        found = tests(lines)
+        for test, result, said, output in found:
+            result, why = verdict(test, result, said, output)
+            count[result] += 1
+            rows.append('\t'.join((series, version, test, result, why)))
+            if result in ('fail', 'broken'):
+                print(f'fail {series}: {test} ({said})')
+                for line in output[-SHOWN:]:
+                    print('    ' + line)
+        troubles += [*trouble(name, read(name + '.log')), *ended(name, lines, found)]
+    with open(results, 'a', encoding='utf-8') as file:
+        file.writelines(row + '\n' for row in rows)
+    for line in troubles:
+        print(f'fail {series}: {line}')
+    print(f"{series} ({package} {version}): {count['pass']} passed, {count['fail']} failed, "
+          f"{count['skip']} skipped; of the promises {count['holds']} hold, {count['broken']} are "
+          f"broken, {count['cannot tell']} cannot be told; {len(troubles)} complaints")
+    return bool(troubles or count['fail'] or count['broken'])
+
+
+sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Runs the tests on other kernels, each in virtual machines of its own, without KVM.
+#
+# usage: tests/vm/run.sh [KERNEL]...      6.1, 6.12 and newest, unless told; see kernels.sh
+#
+# BUILD (build) is the build that is tested; all that is made goes below it, to vm/:
+#   results.tsv       a line per test: series, version of the package, test, result, reason or time
+#   SERIES-N.log/.tap what the kernel, and the tests, said in machine N
+# Exit status: 0, 1 for failures, 77 when it could not be tried (the reason is the last line).
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+build=$(realpath "${BUILD:-build}")
+out=$build/vm
+suites=(unit sim net promises)
+slowness=10 # of an emulated processor
+# What a real processor is quick at, an emulated one is slow at: copying byte by byte, wide vectors.
+cpu=max,erms=off,fsrm=off,avx=off,avx2=off,la57=off
+halves=2    # machines per kernel, each with its share of the tests
+limit=540   # seconds: a machine that takes longer hangs
+[ $# -gt 0 ] || set -- 6.1 6.12 newest
+
+for tool in qemu-system-x86_64 busybox cpio xz dpkg-deb; do
+	command -v $tool >/dev/null || { echo "skipped: no $tool; tools/deps.sh installs it"; exit 77; }
+done
+[ -f "$build/build.ninja" ] || { echo "skipped: no build in $build"; exit 77; }
+
+mkdir -p "$out"
+rm -f "$out"/*.tap "$out"/*.log
+tests/vm/kernels.sh "$out" "$@"
+tests/vm/plan.py "$build" $slowness "${suites[@]}" >"$out/plan"
+
+# boot NAME IMAGE: one machine, from its start to its end
+boot() {
+	local options=(-machine 'pc,accel=tcg' -cpu "$cpu" -smp 2 -m 2048 -display none -no-reboot
+		-nodefaults -no-user-config -kernel "$2" -initrd "$1.cpio.gz"
+		-append 'console=ttyS0 panic=-1 mitigations=off rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60'
+		-serial "file:$1.log" -serial "file:$1.tap")
+	timeout -k 5 $limit qemu-system-x86_64 "${options[@]}" </dev/null >"$1.qemu" 2>&1 || true
+	rm -f "$1.cpio.gz"
+}
+
+# Machines are started as processors become free: each keeps little more than one busy.
+cpus=$(nproc)
+while IFS=$'\t' read -r series _ _ image modules; do
+	for half in $(seq $halves); do
+		name=$out/$series-$half
+		awk -v n=$halves -v half="$half" 'NR % n == half % n' "$out/plan" >"$name.plan"
+		tests/vm/pack.sh "$build" "$name.plan" "$modules" "$name.cpio.gz"
+		while [ "$(jobs -rp | wc -l)" -ge "$cpus" ]; do
+			wait -n || true
+		done
+		boot "$name" "$image" &
+	done
+done <"$out/kernels.tsv"
+wait
+
+status=0
+printf '# series\tversion\ttest\tresult\treason or time\n' >"$out/results.tsv"
+while IFS=$'\t' read -r series package version _; do
+	names=()
+	for half in $(seq $halves); do
+		names+=("$out/$series-$half")
+	done
+	tests/vm/report.py "$series" "$package" "$version" "$out/results.tsv" "${names[@]}" || status=1
+done <"$out/kernels.tsv"
+exit $status
