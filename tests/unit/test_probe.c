@@ -13,6 +13,7 @@
 #include <linux/ethtool.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <linux/vm_sockets.h>
@@ -57,6 +58,8 @@ static struct {
 	uint32_t sender;      /* port they come from */
 	const char *ulp;
 	const char *optmem_max;
+	bool no_optmem_max;
+	uint32_t optmem; /* in use */
 	bool no_cookie;
 	uint32_t napi; /* SO_INCOMING_NAPI_ID: what a card's packets leave in the socket */
 	bool flags_loopback;
@@ -110,11 +113,17 @@ static int fake_getsockopt(int fd, int level, int name, void *val, socklen_t *le
 		memcpy(val, &fake.napi, sizeof(fake.napi));
 		return 0;
 	}
+	if (level == SOL_SOCKET && name == SO_MEMINFO && fake.optmem) {
+		((uint32_t *)val)[SK_MEMINFO_OPTMEM] = fake.optmem;
+		return 0;
+	}
 	return zcsi_sys_kernel.getsockopt(fd, level, name, val, len);
 }
 
 static ssize_t fake_read_file(const char *path, char *buf, size_t len)
 {
+	if (fake.no_optmem_max)
+		return -ENOENT;
 	if (!fake.optmem_max)
 		return zcsi_sys_kernel.read_file(path, buf, len);
 	return snprintf(buf, len, "%s", fake.optmem_max);
@@ -530,6 +539,17 @@ static void optmem__cannot_tell(void **state)
 	close(fd);
 }
 
+/* A container before Linux 6.8: the limit is there, and not to be seen. */
+static void optmem__limit_that_is_hidden(void **state)
+{
+	(void)state;
+	fake.no_optmem_max = true;
+	fake.optmem = 25 * 768; /* of 20 KiB: one more notification fits */
+	assert_false(probe_optmem_is_full(-1));
+	fake.optmem = 26 * 768;
+	assert_true(probe_optmem_is_full(-1));
+}
+
 /* ---- the namespace ----------------------------------------------------------------------- */
 
 static void make_namespace(void)
@@ -571,6 +591,7 @@ int main(void)
 		cmocka_unit_test_setup(peer__hash_tells_hosts_apart, set_up),
 		cmocka_unit_test_setup(optmem__full_when_the_kernel_says_so, set_up),
 		cmocka_unit_test_setup(optmem__cannot_tell, set_up),
+		cmocka_unit_test_setup(optmem__limit_that_is_hidden, set_up),
 	};
 
 	make_namespace();
