@@ -20,10 +20,14 @@ static const struct zcs_conn_opts pinned = { .size = sizeof(pinned),
 					     .lent_max = ZCS_UNLIMITED,
 					     .prior_sends = ZCS_NONE };
 
-/* The queue of the kernel fills, then the library's own; all of it is out at the same time. */
+/*
+ * The queue of the kernel fills, then the library's own; all of it is out at the same time. Before
+ * Linux 6.8 option memory is enough for 26 notifications: the rest is copied, and its reason told.
+ */
 static void storm__many_outstanding(void **state)
 {
 	struct shape s = { .len = 40, .flags = ZCS_ZEROCOPY };
+	struct zcs_stats st;
 	struct peer *peer;
 	struct app *app;
 	struct net net;
@@ -34,12 +38,14 @@ static void storm__many_outstanding(void **state)
 	open_pair(&net, &app, &peer, &pinned);
 	peer->rx_paused = true;
 	for (i = 0; i < 30000; i++)
-		assert_int_equal(app_send(app, &s), 0);
+		assert_in_range(app_send(app, &s), 0, 1);
 	net_idle(&net, 10);
-	assert_true(app->out > 1000);
+	app_stats(app, &st);
+	assert_int_equal(st.tx_enobufs_memlock, 0);
+	assert_true(st.tx_enobufs_optmem || (app->out > 1000 && !app->at_once));
 	peer->rx_paused = false;
 	PUMP_UNTIL(&net, peer->rx_pos == app->tx_pos && app->out == 0);
-	assert_int_equal(app->released, 30000);
+	assert_int_equal(app->released + app->at_once, 30000);
 	net_finish(&net);
 }
 
