@@ -39,19 +39,32 @@ boot() {
 	rm -f "$1.cpio.gz"
 }
 
-# Machines are started as processors become free: each keeps little more than one busy.
-cpus=$(nproc)
-while IFS=$'\t' read -r series _ _ image modules; do
-	for half in $(seq $halves); do
-		name=$out/$series-$half
-		awk -v n=$halves -v half="$half" 'NR % n == half % n' "$out/plan" >"$name.plan"
-		tests/vm/pack.sh "$build" "$name.plan" "$modules" "$name.cpio.gz"
-		while [ "$(jobs -rp | wc -l)" -ge "$cpus" ]; do
-			wait -n || true
+# each COMMAND: calls it with the path of a machine, its image and its modules, for all machines
+each() {
+	local series image modules half
+	while IFS=$'\t' read -r series _ _ image modules; do
+		for half in $(seq $halves); do
+			"$1" "$out/$series-$half" "$half" "$image" "$modules"
 		done
-		boot "$name" "$image" &
+	done <"$out/kernels.tsv"
+}
+
+pack() {
+	awk -v n=$halves -v half="$2" 'NR % n == half % n' "$out/plan" >"$1.plan"
+	tests/vm/pack.sh "$build" "$1.plan" "$4" "$1.cpio.gz"
+}
+
+# Machines are started as processors become free: each keeps little more than one busy.
+start() {
+	while [ "$(jobs -rp | wc -l)" -ge "$cpus" ]; do
+		wait -n || true
 	done
-done <"$out/kernels.tsv"
+	boot "$1" "$3" &
+}
+
+cpus=$(nproc)
+each pack
+each start
 wait
 
 status=0
