@@ -27,7 +27,7 @@ done
 mkdir -p "$out"
 rm -f "$out"/*.tap "$out"/*.log
 tests/vm/kernels.sh "$out" "$@"
-tests/vm/plan.py "$build" $slowness "${suites[@]}" >"$out/plan"
+tests/vm/plan.py "$build" "$slowness" "${suites[@]}" >"$out/plan"
 
 # boot NAME IMAGE: one machine, from its start to its end
 boot() {
@@ -35,7 +35,7 @@ boot() {
 		-nodefaults -no-user-config -kernel "$2" -initrd "$1.cpio.gz"
 		-append 'console=ttyS0 panic=-1 mitigations=off rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60'
 		-serial "file:$1.log" -serial "file:$1.tap")
-	timeout -k 5 $limit qemu-system-x86_64 "${options[@]}" </dev/null >"$1.qemu" 2>&1 || true
+	timeout -k 5 "$limit" qemu-system-x86_64 "${options[@]}" </dev/null >"$1.qemu" 2>&1 || true
 	rm -f "$1.cpio.gz"
 }
 
@@ -43,14 +43,14 @@ boot() {
 each() {
 	local series image modules half
 	while IFS=$'\t' read -r series _ _ image modules; do
-		for half in $(seq $halves); do
+		for half in $(seq "$halves"); do
 			"$1" "$out/$series-$half" "$half" "$image" "$modules"
 		done
 	done <"$out/kernels.tsv"
 }
 
 pack() {
-	awk -v n=$halves -v half="$2" 'NR % n == half % n' "$out/plan" >"$1.plan"
+	awk -v n="$halves" -v half="$2" 'NR % n == half % n' "$out/plan" >"$1.plan"
 	tests/vm/pack.sh "$build" "$1.plan" "$4" "$1.cpio.gz"
 }
 
@@ -71,7 +71,7 @@ status=0
 printf '# series\tversion\ttest\tresult\treason or time\n' >"$out/results.tsv"
 while IFS=$'\t' read -r series package version _; do
 	names=()
-	for half in $(seq $halves); do
+	for half in $(seq "$halves"); do
 		names+=("$out/$series-$half")
 	done
 	tests/vm/report.py "$series" "$package" "$version" "$out/results.tsv" "${names[@]}" || status=1
