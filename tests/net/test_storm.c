@@ -36,14 +36,14 @@ static void storm__many_outstanding(void **state)
 	(void)state;
 	net_start(&net, NULL);
 	open_pair(&net, &app, &peer, &pinned);
-	peer->rx_paused = true;
+	net_silence(peer->fd); /* a peer that only does not read has room for all of it on 6.1 */
 	for (i = 0; i < 30000; i++)
 		assert_in_range(app_send(app, &s), 0, 1);
 	net_idle(&net, 10);
 	app_stats(app, &st);
 	assert_int_equal(st.tx_enobufs_memlock, 0);
 	assert_true(st.tx_enobufs_optmem || (app->out > 1000 && !app->at_once));
-	peer->rx_paused = false;
+	net_unsilence(peer->fd);
 	PUMP_UNTIL(&net, peer->rx_pos == app->tx_pos && app->out == 0);
 	assert_int_equal(app->released + app->at_once, 30000);
 	net_finish(&net);
