@@ -13,9 +13,9 @@ import sys
 # Whatever the kernel says of itself that it should not have to say.
 TROUBLE = re.compile(
     r'WARNING: |\bBUG\b|\bOops\b|Kernel panic|Call Trace|cut here|KASAN|KCSAN|KFENCE|KMSAN|UBSAN'
-    r'|general protection|blocked for more than|soft lockup|hard LOCKUP|rcu.*(stall|starved)'
+    r'|general protection|blocked for more than|soft lockup|hard LOCKUP|rcu.*(stalls|starved)'
     r'|refcount_t:|circular locking|recursive locking|suspicious RCU|inconsistent lock'
-    r'|unregister_netdevice: waiting|page allocation failure|Out of memory|segfault')
+    r'|unregister_netdevice: waiting|page allocation failure|Out of memory')
 LINE = re.compile(r'(not )?ok \d+ - (\S+) # (.*)')
 SHOWN = 15
 
