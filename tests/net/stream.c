@@ -18,33 +18,69 @@ static uint64_t word_at(uint64_t seed, uint64_t nr)
 	return net_random(&state);
 }
 
-static size_t words(uint64_t seed, uint64_t pos, char *fill, const char *check, size_t len)
+/*
+ * What both below do: writes the stream to `fill`, or compares it with `check`; the other is NULL.
+ * They return the bytes done, 0 at a difference.
+ */
+struct job {
+	uint64_t seed, pos;
+	char *fill;
+	const char *check;
+	size_t len;
+};
+
+/* Whole words at a position that is one: most of a stream, and the quick way through it. */
+static size_t whole_words(const struct job *j, size_t at)
 {
-	size_t at = 0;
+	size_t start = at;
 
-	while (at < len) {
-		uint64_t word = word_at(seed, (pos + at) / 8);
-		size_t skip = (pos + at) % 8;
-		size_t n = 8 - skip < len - at ? 8 - skip : len - at;
+	for (; j->len - at >= 8; at += 8) {
+		uint64_t word = word_at(j->seed, (j->pos + at) / 8);
 
-		if (fill)
-			memcpy(fill + at, (char *)&word + skip, n);
-		else if (memcmp(check + at, (char *)&word + skip, n) != 0)
+		if (j->fill)
+			memcpy(j->fill + at, &word, 8);
+		else if (memcmp(j->check + at, &word, 8) != 0)
 			break;
-		at += n;
 	}
-	if (check && at < len)
-		while (check[at] == (char)(word_at(seed, (pos + at) / 8) >> (pos + at) % 8 * 8))
-			at++;
+	return at - start;
+}
+
+static size_t part_of_word(const struct job *j, size_t at)
+{
+	uint64_t word = word_at(j->seed, (j->pos + at) / 8);
+	size_t skip = (j->pos + at) % 8;
+	size_t n = 8 - skip < j->len - at ? 8 - skip : j->len - at;
+
+	if (j->fill)
+		memcpy(j->fill + at, (char *)&word + skip, n);
+	else if (memcmp(j->check + at, (char *)&word + skip, n) != 0)
+		return 0;
+	return n;
+}
+
+static size_t words(const struct job *j)
+{
+	size_t at = 0, n = 1;
+
+	for (; n && at < j->len; at += n)
+		n = (j->pos + at) % 8 || j->len - at < 8 ? part_of_word(j, at) : whole_words(j, at);
 	return at;
 }
 
 void stream_fill(uint64_t seed, uint64_t pos, void *buf, size_t len)
 {
-	words(seed, pos, buf, NULL, len);
+	struct job j = { .seed = seed, .pos = pos, .fill = buf, .len = len };
+
+	words(&j);
 }
 
 size_t stream_check(uint64_t seed, uint64_t pos, const void *buf, size_t len)
 {
-	return words(seed, pos, NULL, buf, len);
+	struct job j = { .seed = seed, .pos = pos, .check = buf, .len = len };
+	size_t at = words(&j);
+
+	if (at < len)
+		while (j.check[at] == (char)(word_at(seed, (pos + at) / 8) >> (pos + at) % 8 * 8))
+			at++;
+	return at;
 }
