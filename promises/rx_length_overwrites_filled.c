@@ -18,7 +18,7 @@ static enum promise_verdict run(char *why, size_t len)
 		return promise_lacks(why, len, "data to map");
 	if (promise_rx_map(&r, 4, 1, 0) != 1 || !promise_filled(r.win + 4 * r.page, r.page, 1))
 		return promise_unsure(why, len, "one page could not be mapped");
-	/* together less than half a window of 64 KiB, above which old kernels split a page in two */
+	/* together less than half a window of 64 KiB: above it old kernels split a page in two */
 	if (promise_rx_feed(&r, 6, 2) < 0)
 		return promise_lacks(why, len, "data to map");
 	got = promise_rx_map(&r, 0, 6, PROMISE_CLEAN_HINT);
