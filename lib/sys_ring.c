@@ -208,6 +208,25 @@ static void set_silent(struct io_uring *ring, bool silent)
 }
 
 /*
+ * The flag that there is deferred work is taken away before the call that does it: the kernel may
+ * leave it set although there is none any more (7.3 does when some came during the call), and then
+ * it would have us enter without end. What comes later sets it again. A call that gave up before it
+ * did the work leaves the flag as it was.
+ */
+static bool take_flag(struct io_uring *ring)
+{
+	if (!(__atomic_load_n(ring->sq.kflags, __ATOMIC_RELAXED) & IORING_SQ_TASKRUN))
+		return false;
+	__atomic_fetch_and(ring->sq.kflags, ~IORING_SQ_TASKRUN, __ATOMIC_SEQ_CST);
+	return true;
+}
+
+static void put_flag_back(struct io_uring *ring)
+{
+	__atomic_fetch_or(ring->sq.kflags, IORING_SQ_TASKRUN, __ATOMIC_SEQ_CST);
+}
+
+/*
  * Deferred work is done by this call, in rounds, until there is none or `expect` of it was done.
  * Where there is less the kernel would wait, so it is given no time for that: but to find out that
  * there is none costs it some microseconds.
@@ -216,15 +235,19 @@ static int enter(struct sys_ring *r, unsigned nr, unsigned expect)
 {
 	static const struct __kernel_timespec no_time;
 	struct io_uring_getevents_arg arg = { .ts = (uintptr_t)&no_time };
+	bool flagged;
 	int ret;
 
 	set_silent(&r->ring, true);
+	flagged = take_flag(&r->ring);
 	if (expect)
 		ret = io_uring_enter2(r->ring.ring_fd, nr, expect,
 				      IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
 				      (sigset_t *)&arg, sizeof(arg));
 	else
 		ret = io_uring_enter(r->ring.ring_fd, nr, 0, IORING_ENTER_GETEVENTS, NULL);
+	if (flagged && ret != (int)nr && ret != -ETIME)
+		put_flag_back(&r->ring);
 	set_silent(&r->ring, false);
 	return ret;
 }

@@ -34,6 +34,7 @@ extern const struct promise promise_uring_error_notifies;
 extern const struct promise promise_uring_cancelled_link_notifies;
 extern const struct promise promise_uring_waitall_goes_on;
 extern const struct promise promise_uring_deferred_needs_eventfd;
+extern const struct promise promise_uring_flag_may_be_cleared;
 extern const struct promise promise_uring_registered_keeps_pages;
 extern const struct promise promise_uring_disconnect_returns_all;
 extern const struct promise promise_rx_option_is_getsockopt;
@@ -92,6 +93,7 @@ const struct promise *const promise_table[] = {
 	&promise_uring_cancelled_link_notifies,
 	&promise_uring_waitall_goes_on,
 	&promise_uring_deferred_needs_eventfd,
+	&promise_uring_flag_may_be_cleared,
 	&promise_uring_registered_keeps_pages,
 	&promise_uring_disconnect_returns_all,
 	&promise_rx_option_is_getsockopt,
