@@ -64,8 +64,12 @@ def trouble(name, lines):
 
 def ended(name, lines, found):
     planned = [line[3:] for line in lines if line.startswith('1..')]
-    if '# done' not in lines or planned != [str(len(found))]:
-        yield f'the machine hung or died after {len(found)} tests (see {name}.log)'
+    if '# done' in lines and planned == [str(len(found))]:
+        return
+    begun = [line.split('zcsock test: ')[1] for line in read(name + '.log')
+             if 'zcsock test: ' in line]
+    yield (f'the machine hung or died after {len(found)} tests, '
+           f'during {begun[-1] if begun else "the start"} (see {name}.log)')
 
 
 def main(series, package, version, results, *names):
