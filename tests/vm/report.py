@@ -82,6 +82,11 @@ def main(series, package, version, results, *names):
             result, why = verdict(test, result, said, output)
             count[result] += 1
             rows.append('\t'.join((series, version, test, result, why)))
+            for line in output if result == 'pass' else []:  # "skipped CASE"
+                case = f'{test}/{line.split()[-1]}'
+                count['skip'] += 1
+                rows.append('\t'.join((series, version, case, 'skip', 'its test says why')))
+                print(f'skip {series}: {case}')
             if result in ('fail', 'broken'):
                 print(f'fail {series}: {test} ({said})')
                 for line in output[-SHOWN:]:
