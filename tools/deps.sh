@@ -25,7 +25,7 @@ packages=(
 	liburing-dev        # the io_uring way to send; bench: SEND_ZC, to compare with
 	valgrind            # bench: counts instructions (callgrind)
 	python3             # demo, tests of the command, test log
-	iproute2            # ip: network namespaces of the tests and the demo
+	iproute2            # ip: network namespaces of the tests and the demo, and in check-vm
 	binutils            # nm and readelf: which symbols, which libraries
 	universal-ctags     # length of functions
 	shellcheck          # the scripts

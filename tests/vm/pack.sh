@@ -9,7 +9,7 @@ build=$(realpath "$1") plan=$2 modules=$3 out=$(realpath -m "$4")
 
 # In no special order: what they need goes before them.
 wanted=(
-	veth dummy ifb                     # devices of tests and lab
+	veth dummy ifb bridge              # devices of tests and lab
 	sch_ingress cls_bpf act_mirred     # the lab's partner
 	sch_netem                          # loss, delay, order
 	vsock_loopback tls af_packet       # sockets of other kinds
@@ -42,7 +42,24 @@ for name in "${wanted[@]}"; do
 	module "$name"
 done
 
+# libraries PROGRAM: those it needs, where it looks for them
+libraries() {
+	local library
+	ldd "$1" | grep -oE '/[^ ]+' | while IFS= read -r library; do
+		case $library in
+		"$build"/*) install -D "$library" "$root/zcs/${library#"$build"/}" ;;
+		*) [ -e "$root$library" ] || install -D "$library" "$root$library" ;;
+		esac
+	done
+}
+
 cp "$(command -v busybox)" "$root/bin/busybox"
+# The ip of busybox makes no veth pair, and its shell takes no other one.
+for name in ip dash; do
+	install "$(command -v $name)" "$root/bin/$name"
+	libraries "$root/bin/$name"
+done
+ln -s dash "$root/bin/sh"
 install -m 755 "$here/init" "$root/init"
 cp "$plan" "$root/plan"
 echo 'root:x:0:0:root:/:/bin/sh' >"$root/passwd"
@@ -51,12 +68,7 @@ echo 'root:x:0:0:root:/:/bin/sh' >"$root/passwd"
 cut -f 4 "$plan" | awk '{ print $1 }' | sort -u | while IFS= read -r program; do
 	install -D "$build/${program#/zcs/}" "$root$program"
 	strip -g "$root$program"
-	ldd "$build/${program#/zcs/}" | grep -oE '/[^ ]+' | while IFS= read -r library; do
-		case $library in
-		"$build"/*) install -D "$library" "$root/zcs/${library#"$build"/}" ;;
-		*) [ -e "$root$library" ] || install -D "$library" "$root$library" ;;
-		esac
-	done
+	libraries "$build/${program#/zcs/}"
 done
 
 (cd "$root" && find . -print0 | cpio --quiet --null -o -H newc | gzip -1) >"$out"
