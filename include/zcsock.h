@@ -67,6 +67,7 @@ enum zcs_reason {
 	ZCS_R_OTHER,
 	ZCS_R_COSTS,  /* measured: copying costs less at this size */
 	ZCS_R_SCARCE, /* after ENOBUFS: memory for lending is kept for larger messages */
+	ZCS_R_WAITS,  /* you wait for each message to come back before you send the next one */
 };
 
 /* Words for a reason; static, never NULL, also for numbers of a newer library. */

@@ -16,6 +16,7 @@
 #include "probe.h"
 #include "pure/ledger.h"
 #include "pure/policy.h"
+#include "pure/waits.h"
 #include "txq.h"
 #include "uring.h"
 #include "zcsock.h"
@@ -102,6 +103,7 @@ struct zcs_conn {
 	uint8_t unreaped;		/* flagged calls since the queue was last read */
 	uint8_t pauses;			/* in a row */
 	uint8_t cap_good; /* flagged calls since flag_cap was last halved or doubled */
+	struct waits waits;
 
 	/* Receive side. */
 	struct policy_rx policy_rx;

@@ -19,6 +19,7 @@
 
 #define PROCESS_CONNS 64 /* connections per zcs_ctx_process, unless the caller says otherwise */
 #define EPOLL_BATCH   64
+#define ASLEEP_NS     20000 /* a wait that takes longer found nothing at first */
 
 #define WINDOW_MIN (32u << 20)
 #define WINDOW_MAX (1u << 30)
@@ -26,6 +27,11 @@
 uint64_t ctx_now(void)
 {
 	return zcsi_sys->clock_ns(true);
+}
+
+uint32_t ctx_now_us(void)
+{
+	return (uint32_t)(zcsi_sys->clock_ns(false) / 1000);
 }
 
 void ctx_look_at_clock(struct zcs_ctx *ctx)
@@ -222,6 +228,15 @@ ZCS_EXPORT int zcs_ctx_process(struct zcs_ctx *ctx, unsigned max_conns)
 	return 0;
 }
 
+static int sleep_in_kernel(struct zcs_ctx *ctx, int timeout_ms)
+{
+	uint64_t from = zcsi_sys->clock_ns(false);
+	int n = process(ctx, 0, timeout_ms);
+
+	ctx->in_vain += zcsi_sys->clock_ns(false) - from > ASLEEP_NS;
+	return n;
+}
+
 ZCS_EXPORT int zcs_ctx_wait(struct zcs_ctx *ctx, struct zcs_event *events, size_t max,
 			    int timeout_ms)
 {
@@ -233,7 +248,7 @@ ZCS_EXPORT int zcs_ctx_wait(struct zcs_ctx *ctx, struct zcs_event *events, size_
 	for (;;) {
 		bool waits = turn(ctx);
 
-		n = process(ctx, 0, waits ? 0 : left);
+		n = waits ? process(ctx, 0, 0) : sleep_in_kernel(ctx, left);
 		if (n < 0 && (n != -EINTR || !waits))
 			return n;
 		n = event_take(ctx, events, max);

@@ -42,6 +42,7 @@ struct zcs_ctx {
 	bool ring_wanted;  /* zcs_ctx_opts.ring */
 	bool forfeited;	   /* zcs_ctx_abandon: spans that are out are nobody's */
 	uint64_t timer_ns; /* when the timer will fire, 0: not set */
+	uint32_t in_vain;  /* times that the caller asked for events and there was none */
 	uint64_t now_ns;   /* as of the last look at the clock; good enough for ages */
 
 	struct list conns;   /* all, also closed ones whose spans are still out */
@@ -79,6 +80,8 @@ struct zcs_ctx {
 
 /* Monotonic time, to 4 ms: for ages, deadlines and the policy. */
 uint64_t ctx_now(void);
+/* Monotonic time, to the microsecond; wraps. */
+uint32_t ctx_now_us(void);
 /* Looks at the clock; ctx->now_ns is that time until it looks again: each turn of the loop does. */
 void ctx_look_at_clock(struct zcs_ctx *ctx);
 /* Something of the caller's making waits: make zcs_ctx_fd readable. */

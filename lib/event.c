@@ -119,7 +119,11 @@ int event_take(struct zcs_ctx *ctx, struct zcs_event *events, size_t max)
 
 ZCS_EXPORT int zcs_ctx_events(struct zcs_ctx *ctx, struct zcs_event *events, size_t max)
 {
+	int n;
+
 	if (ctx->ring)
 		uring_turn(ctx, true);
-	return event_take(ctx, events, max);
+	n = event_take(ctx, events, max);
+	ctx->in_vain += n == 0;
+	return n;
 }

@@ -23,6 +23,7 @@ ZCS_EXPORT const char *zcs_reason_text(uint32_t reason)
 		[ZCS_R_SMALL] = "small: copying costs less",
 		[ZCS_R_COSTS] = "measured: copying costs less at this size",
 		[ZCS_R_SCARCE] = "memory for lending is scarce, and kept for larger messages",
+		[ZCS_R_WAITS] = "one message at a time: you would wait for each to come back",
 		[ZCS_R_PINNED] = "copying was asked for",
 		[ZCS_R_KERNEL_COPIES] = "the kernel copies on this path anyway",
 		[ZCS_R_LOCAL_DELIVERY] = "loopback: the kernel copies on local delivery",

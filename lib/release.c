@@ -148,6 +148,8 @@ void tx_settled(struct zcs_conn *c, uint64_t lo, uint64_t hi, bool copied)
 		if (is_done(c, m))
 			charge += release(c, m, ZCS_EV_RELEASED);
 	}
+	if (waits_for_it(&c->waits))
+		waits_back(&c->waits, ctx_now_us());
 	uncharge(c, charge);
 	tx_pop(c);
 }

@@ -112,6 +112,7 @@ void rx_add_span(struct rx *rx, char *base, size_t len, uint32_t flags)
 	rx->max -= min_u64(len, rx->max);
 	c->expect -= min_u64(len, c->expect);
 	c->stats.rx_bytes += len;
+	c->waits.received = true;
 	c->rx_pos += len;
 	if (flags & ZCS_SPAN_MAPPED) {
 		c->stats.rx_bytes_mapped += len;

@@ -95,8 +95,25 @@ static enum zcs_reason ask_policy(struct zcs_conn *c, struct msg *m)
 	return conn_why_copied(c);
 }
 
+/* With nothing else out; when copying, to the accuracy of the cached clock. */
+static bool waits_for_each(struct zcs_conn *c, const struct msg *m)
+{
+	struct waits *w = &c->waits;
+	uint64_t copy_ns;
+
+	if (c->ring || c->q->tail != c->q->head) {
+		w->nr = 0;
+		return false;
+	}
+	copy_ns = link_copy_ns(conn_link(c), m->len);
+	return waits_copy(w, w->copying ? (uint32_t)(c->ctx->now_ns / 1000) : ctx_now_us(),
+			  c->ctx->in_vain, (uint32_t)(copy_ns / 1000));
+}
+
 static inline enum zcs_reason why_copy(struct zcs_conn *c, struct msg *m, uint32_t flags)
 {
+	enum zcs_reason why;
+
 	if (c->no_lend)
 		return c->no_lend;
 	if (flags & ZCS_COPY)
@@ -105,7 +122,8 @@ static inline enum zcs_reason why_copy(struct zcs_conn *c, struct msg *m, uint32
 		return ZCS_R_NONE;
 	if (c->send_way == ZCS_WAY_COPY)
 		return ZCS_R_PINNED;
-	return ask_policy(c, m);
+	why = ask_policy(c, m);
+	return why == ZCS_R_NONE && waits_for_each(c, m) ? ZCS_R_WAITS : why;
 }
 
 static inline void choose(struct zcs_conn *c, struct msg *m, uint32_t flags)
@@ -253,6 +271,8 @@ static int sent_whole(struct zcs_conn *c, struct msg *m)
 	c->ctx->lent += m->len;
 	txq_commit(c->q);
 	c->q->cursor++;
+	if (c->send_way == ZCS_WAY_ADAPT && c->q->tail - c->q->head == 1)
+		waits_sent(&c->waits, ctx_now_us(), c->ctx->in_vain);
 	if (c->loan_age_ms)
 		conn_set_timer(c);
 	reap_due(c);

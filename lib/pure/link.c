@@ -129,6 +129,13 @@ void later_note(struct later *l, uint64_t cpu_ns, uint64_t nr)
 	l->each_ns += (each - l->each_ns) / (l->each_ns > 0 ? LATER_MEMORY : 1);
 }
 
+uint64_t link_copy_ns(const struct link *l, uint64_t len)
+{
+	double per_byte = len < LINK_LEAST ? 0 : l->choices[LINK_SEND][link_class(len)].cost[0];
+
+	return per_byte > 0 ? (uint64_t)(per_byte * (double)len) : len / 4;
+}
+
 uint64_t link_crossover(const struct link *l, enum link_side side)
 {
 	const struct choice *choices = l->choices[side];

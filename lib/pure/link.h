@@ -54,6 +54,8 @@ void link_cost(struct link *l, enum link_side side, uint64_t len, bool zerocopy,
 	       uint64_t bytes);
 /* The same for a sending call; what its notification will cost is added. */
 void link_sent(struct link *l, uint64_t len, bool flagged, uint64_t cpu_ns, uint64_t bytes);
+/* What it takes to copy a message of that length, measured or roughly. */
+uint64_t link_copy_ns(const struct link *l, uint64_t len);
 /* Bytes from which on zero copy is taken; UINT64_MAX: nowhere. */
 uint64_t link_crossover(const struct link *l, enum link_side side);
 
