@@ -109,6 +109,11 @@ static void advance(struct ledger *l)
 	}
 }
 
+static void note_unknown(struct ledger *l, uint64_t nr)
+{
+	l->unknown = nr < UINT32_MAX - l->unknown ? l->unknown + (uint32_t)nr : UINT32_MAX;
+}
+
 /* [lo, hi) is within [base, next). */
 static uint64_t settle(struct ledger *l, uint64_t lo, uint64_t hi)
 {
@@ -119,7 +124,7 @@ static uint64_t settle(struct ledger *l, uint64_t lo, uint64_t hi)
 		return hi - lo;
 	}
 	fresh = mark(l, lo, hi);
-	l->unknown += hi - lo - fresh;
+	note_unknown(l, hi - lo - fresh);
 	if (lo == l->base)
 		advance(l);
 	return fresh;
@@ -138,16 +143,16 @@ struct ledger_settled ledger_settle(struct ledger *l, uint32_t lo, uint32_t hi)
 		len = 1;
 	if (first + len > l->next || (ahead < 0 && first > l->base)) {
 		l->distrust += l->distrust < UINT32_MAX;
-		l->unknown += len;
+		note_unknown(l, len);
 		return done;
 	}
 	if (first + len <= l->base) {
-		l->unknown += len;
+		note_unknown(l, len);
 		return done;
 	}
 	done.hi = first + len;
 	if (ahead < 0)
-		l->unknown += l->base - first;
+		note_unknown(l, l->base - first);
 	/* Guard 4: later numbers may come first; what lies below a range is still out. */
 	if (ahead > 0 && GUARD(4))
 		done.lo = first;

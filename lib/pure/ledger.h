@@ -35,7 +35,7 @@ struct ledger {
 	uint32_t nr_bits;  /* capacity: a power of two, at least 64 */
 	uint32_t nr_set;   /* bits that are set; the one of base never is */
 	uint32_t distrust; /* ranges that reached past next; stays at its maximum */
-	uint64_t unknown;  /* numbers notified that were not out */
+	uint32_t unknown;  /* numbers notified that were not out; the same */
 };
 
 /* What one notification settled: numbers [lo, hi), fresh of them for the first time. */
