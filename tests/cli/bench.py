@@ -215,7 +215,7 @@ def lab_shows_what_loopback_cannot(directory):
     needs_lab()
     report = json.loads(bench('--json', '-', *QUICK, '--direction', 'tx,rx', '--path',
                               'sink,source', '--family', 'tcp4,tcp6', '--size', '1M', '--mode',
-                              'copy,zerocopy,raw-map').out)
+                              'copy,zerocopy,raw-map', '--time', '50').out)
     check(report['host']['lab'] is True and len(report['rows']) == 10, report)
     for family in ('tcp4', 'tcp6'):
         for path, key in (('sink', 'zerocopied_pct'), ('source', 'mapped_pct')):
@@ -223,7 +223,8 @@ def lab_shows_what_loopback_cannot(directory):
             zerocopy = row_of(report['rows'], 'zerocopy', path=path, family=family)
             check_figures(copy)
             check_figures(zerocopy)
-            check(copy[key] == 0 and zerocopy[key] > 90, (copy, zerocopy))
+            # what is lent, up to 64 messages, is told of after the sample
+            check(copy[key] == 0 and zerocopy[key] > 80, (copy, zerocopy))
         check(row_of(report['rows'], 'raw-map', family=family)['mapped_pct'] > 90, report)
 
 
