@@ -23,6 +23,8 @@
 #define NR_MEMORY 128 /* older ones fade */
 #define NR_RUN	  3   /* in a row and far off: a change */
 #define NR_EAGER  6
+/* What many pairs say, by so many of their deviations, is asked half as often. */
+#define CALM	  1
 
 /* Of the relative difference; a tenth of a cost is 0.05. */
 #define MARGIN	 0.015
@@ -83,7 +85,7 @@ static bool is_due(const struct choice *c, uint64_t now_ns)
 int choice_step(struct choice *c, uint64_t now_ns, bool *measure)
 {
 	c->since += c->waited;
-	c->spare += c->waited;
+	c->spare += c->calm ? c->waited / 2 : c->waited;
 	if (c->spare > SPARE_MAX * c->thrift)
 		c->spare = SPARE_MAX * c->thrift;
 	if (c->step == TRYING && --c->left > 0) {
@@ -125,6 +127,7 @@ static void note_cost(struct choice *c, int way, double cost, double share)
 
 void choice_doubt(struct choice *c)
 {
+	c->calm = false;
 	c->eager = NR_EAGER;
 	if (c->step == IDLE && c->wait > look(c))
 		wait_for(c, look(c));
@@ -151,6 +154,7 @@ static bool note_change(struct choice *c, double value)
 	c->nr_run += side;
 	if (c->eager < NR_RUN)
 		c->eager = NR_RUN;
+	c->calm = false;
 	if (side * c->nr_run < NR_RUN)
 		return false;
 	c->mean = c->run / NR_RUN;
@@ -159,6 +163,7 @@ static bool note_change(struct choice *c, double value)
 	c->every = 0;
 	c->tries = TRIES_FIRST;
 	c->eager = NR_EAGER;
+	c->calm = false;
 	return true;
 }
 
@@ -199,6 +204,7 @@ static void plan_next(struct choice *c)
 		return;
 	if (!choice_is_sure(c) || toward < 0) /* who knows */
 		every = 0;
+	c->calm = c->nr == NR_MEMORY && off > CALM * c->dev && toward > 0;
 	c->every = every < EVERY_MAX ? (uint32_t)every : EVERY_MAX;
 	c->tries = tries < TRIES_MIN ? TRIES_MIN : tries < TRIES_MAX ? (uint8_t)tries : TRIES_MAX;
 }
@@ -239,6 +245,7 @@ static void note_watched(struct choice *c, double cost)
 	c->risen = cost > RISE * c->cost[c->way] ? c->risen + 1 : 0;
 	if (c->risen >= NR_RISEN) {
 		c->risen = 0;
+		c->calm = false;
 		c->eager = NR_EAGER;
 	}
 	note_cost(c, c->way, cost, 1.0 / NR_MEMORY);

@@ -42,6 +42,7 @@ struct choice {
 	int8_t nr_run;	  /* their number, negative on the lower side */
 	uint8_t tries;	  /* things done the other way for a pair */
 	uint8_t left;	  /* of them */
+	bool calm;	  /* many pairs have long said the same: measure less */
 	bool settled;	  /* it was sure once: others do not know better any more */
 	uint8_t risen;	  /* times in a row that the watched cost was far above its mean */
 };
