@@ -24,7 +24,7 @@
 #define NR_RUN	  3   /* in a row and far off: a change */
 #define NR_EAGER  6
 /* What many pairs say, by so many of their deviations, is asked half as often. */
-#define CALM	  1
+#define CALM 1
 
 /* Of the relative difference; a tenth of a cost is 0.05. */
 #define MARGIN	 0.015

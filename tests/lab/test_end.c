@@ -266,10 +266,11 @@ static void shutdown__behind_what_is_out(void **state)
 	lend_much(&b, 3);
 	assert_int_equal(zcs_conn_shutdown(b.app->conn), 0);
 	FAR_WATCH(&b.net, far_stat("received") == 2 * MIB);
-	LOOK_UNTIL(&b, b.app->released == 2);
+	/* By a ring, the end of the second may share a packet with the third. */
+	LOOK_UNTIL(&b, b.app->released >= (net_by_ring() ? 1 : 2));
 	net_idle(&b.net, 50);
 	none_too_early(b.app);
-	assert_int_equal(b.app->out, 1);
+	assert_true(b.app->out == 1 || (net_by_ring() && b.app->out == 2));
 	far_tell("silent-at never");
 	LOOK_UNTIL(&b, b.app->rx_eof);
 	assert_int_equal(b.app->out, 0);
