@@ -162,6 +162,15 @@ static inline uint32_t tx_end(const struct zcs_conn *c)
 }
 
 /*
+ * Sent by a system call although the connection has a ring, once no request is unfinished: files,
+ * and whatever there is for kernel TLS, which refuses the flags of our requests.
+ */
+static inline bool tx_is_for_socket(const struct zcs_conn *c, const struct msg *m)
+{
+	return m->kind == M_FILE || c->no_lend == ZCS_R_ULP;
+}
+
+/*
  * One call for a message that is in no queue yet; what is taken is entered in it. 0: nothing, the
  * queue will see why; an error breaks the connection, and the kernel tells it only once.
  */

@@ -26,6 +26,18 @@ static bool trusted(struct zcs_conn *c)
 	return c->trust == ZCS_TRUST_ROUTE && conn_route(c) == PROBE_ROUTE_CARD;
 }
 
+/*
+ * Kernel TLS can be put on a socket at any time. The kernel goes on to map what arrives, the
+ * records as they are encrypted, and the stream is lost with them (guard 18).
+ */
+static bool got_ulp(struct zcs_conn *c)
+{
+	if (!GUARD(18) || !probe_has_ulp(c->fd))
+		return false;
+	c->no_map = ZCS_R_ULP;
+	return true;
+}
+
 /* Whether this connection may map at all comes first: the policy learns only where it has a say. */
 bool map_is_wanted(struct rx *rx)
 {
@@ -45,6 +57,8 @@ bool map_is_wanted(struct rx *rx)
 	else if (c->recv_way == ZCS_WAY_ADAPT &&
 		 !link_choose(conn_link(c), LINK_RECV, rx->size, c->ctx->now_ns, &rx->measure))
 		why = ZCS_R_COSTS;
+	else if (got_ulp(c))
+		why = ZCS_R_ULP;
 	if (why)
 		c->rx_reason = why;
 	return !why;

@@ -384,7 +384,7 @@ static int why_closed(int fd)
 	return -ENOTCONN;
 }
 
-static bool has_ulp(int fd)
+bool probe_has_ulp(int fd)
 {
 	char name[16] = "";
 	socklen_t len = sizeof(name);
@@ -441,7 +441,7 @@ int probe_socket(int fd, struct probe_socket *out)
 	if (out->family == AF_INET || out->family == AF_INET6) {
 		out->tcp = out->protocol == IPPROTO_TCP;
 		out->state = tcp_state(fd, &out->has_sent);
-		out->ulp = out->tcp && has_ulp(fd);
+		out->ulp = out->tcp && probe_has_ulp(fd);
 		out->tcp &= !out->ulp;
 	}
 	ret = connection_state(fd, &out->state);

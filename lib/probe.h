@@ -47,6 +47,9 @@ struct probe_socket {
  */
 int probe_socket(int fd, struct probe_socket *out);
 
+/* Whether a protocol such as kernel TLS sits on the TCP socket (TCP_ULP). */
+bool probe_has_ulp(int fd);
+
 /* Whether the socket was asked for receive time stamps (SO_TIMESTAMP and its kin, socket(7)). */
 bool probe_stamps(int fd);
 

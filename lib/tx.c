@@ -295,7 +295,7 @@ static ssize_t push_one(struct zcs_conn *c)
 	struct msg *m = txq_at(c->q, c->q->cursor);
 	ssize_t r;
 
-	if (c->ring && (m->kind != M_FILE || c->ring->unsent))
+	if (c->ring && (!tx_is_for_socket(c, m) || c->ring->unsent))
 		return uring_want(c);
 	if (m->kind == M_FILE)
 		return file_push(c, m);

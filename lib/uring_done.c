@@ -59,9 +59,10 @@ static void failed(struct zcs_conn *c, const struct uring_req *q, int err)
 		u->refused = true;
 	} else if (err == -EINVAL && q->report) {
 		c->ctx->ring->no_report = true;
-	} else if (q->lent && (err == -EOPNOTSUPP || err == -EINVAL)) {
-		/* Kernel TLS or a sockmap was put on the socket since. */
-		c->no_lend = err == -EINVAL ? ZCS_R_OTHER : ZCS_R_ULP;
+	} else if (err == -EOPNOTSUPP) { /* kernel TLS or a sockmap was put on the socket since */
+		c->no_lend = ZCS_R_ULP;
+	} else if (q->lent && err == -EINVAL) {
+		c->no_lend = ZCS_R_OTHER;
 	} else {
 		/* The kernel tells an error once, and not beside bytes that it took. */
 		conn_fail(c, err == -EPIPE && u->cut_short ? -ECONNRESET : err);
@@ -100,7 +101,7 @@ static void chain_over(struct zcs_conn *c)
 		return;
 	if (u->refused)
 		conn_set_timer(c);
-	else if (txq_at(q, q->cursor)->kind == M_FILE)
+	else if (tx_is_for_socket(c, txq_at(q, q->cursor)))
 		conn_schedule(c);
 	else
 		uring_want(c);

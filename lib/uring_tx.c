@@ -324,6 +324,10 @@ static void put_chain(struct zcs_conn *c)
 	ch.lend = may_lend(c);
 	if (c->q->cursor == ch.end)
 		return;
+	if (tx_is_for_socket(c, txq_at(c->q, c->q->cursor))) {
+		conn_schedule(c);
+		return;
+	}
 	spot_at(&ch.at, c->q, c->q->cursor);
 	while (ch.nr < URING_CHAIN_REQS && ch.bytes < URING_CHAIN_BYTES && ch.at.i != ch.end &&
 	       ch.vecs < URING_CHAIN_VECS && txq_at(c->q, ch.at.i)->kind != M_FILE) {

@@ -61,5 +61,6 @@ const struct promise promise_epoll_nested_edge_is_quiet = {
 		"A socket registered edge-triggered in an inner epoll wakes the outer one once; "
 		"level-triggered, it keeps it awake for as long as it is ready.",
 	.source = "epoll(7); fs/eventpoll.c ep_send_events",
+	.otherwise = "A busy loop would look once more than it needs to.",
 	.run = run,
 };

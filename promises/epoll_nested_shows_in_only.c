@@ -43,5 +43,6 @@ const struct promise promise_epoll_nested_shows_in_only = {
 		"An epoll descriptor that is itself polled shows EPOLLIN only, never EPOLLERR, when a "
 		"socket in it has an error.",
 	.source = "epoll(7); fs/eventpoll.c __ep_eventpoll_poll",
+	.otherwise = "Any event of the inner descriptor is a reason to look.",
 	.run = run,
 };

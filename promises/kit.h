@@ -39,7 +39,29 @@ void promise_enter_netns(void);	      /* called once by the runner, in the child
 bool promise_net_is_private(void);    /* did it work */
 int promise_lo_mtu(unsigned int mtu); /* 0 or -1 with errno; EPERM outside a private namespace */
 int promise_netlink(void *req, void *answer, size_t len); /* bytes, or -1 with errno */
-int promise_make_veth(char *name_out, size_t len);	  /* 0 or -1 with errno */
+/* A link of that kind; its name is at least IFNAMSIZ long. 0 or -1 with errno. */
+int promise_make_link(const char *kind, char *name_out, size_t len);
+
+/* --- a device behind which nobody is, see sink.c --- */
+
+struct promise_sink {
+	char name[16];
+	int fd; /* a UDP socket with SO_ZEROCOPY, connected to nobody beyond it */
+};
+
+#define PROMISE_SINK_LEN 1400 /* of each datagram */
+
+int promise_sink(const char *kind, struct promise_sink *s); /* 0 or -1 with errno */
+/* Switches an offload: ETHTOOL_SSG and its like. 0 or -1 with errno. */
+int promise_sink_offload(const struct promise_sink *s, unsigned int cmd, unsigned int on);
+/* A flagged datagram; the ee_code of its notification, or -1 with errno. */
+int promise_sink_send(const struct promise_sink *s, const void *buf);
+/*
+ * HOLDS when there is one through which a datagram was just sent without a copy; else the verdict
+ * to return.
+ */
+enum promise_verdict promise_sink_uncopied(struct promise_sink *s, const void *buf, char *why,
+					   size_t len);
 
 /* --- memory --- */
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Runs the promises. Exit status: 0, or 1 when one is broken, or 2 for a wrong use. With one name,
+ * Runs the promises. Exit status: 0, or 1 when one is broken of which that is not known for this
+ * kernel, or 2 for a wrong use. With one name,
  * 77 when that one cannot be told here, as test runners want it; the reason is the last line.
  */
 #include "promise.h"
@@ -12,41 +13,27 @@
 #define EXIT_BROKEN 1
 #define EXIT_USAGE  2
 #define EXIT_SKIP   77
+#define KNOWN	    "known of this kernel"
 
 enum form {
 	PLAIN,
 	TAP,
-	MARKDOWN,
 	LIST,
 };
 
-static const char usage[] = "usage: promises [--tap | --markdown | --list] [NAME]...\n";
+static const char usage[] = "usage: promises [--tap | --list] [NAME]...\n";
 
-/* Under root on an up-to-date kernel the verdicts are always the same, so the text is too. */
-static void markdown_head(void)
+static bool is_known(const struct promise *p)
 {
 	struct utsname u;
-	unsigned int major = 0, minor = 0;
 
 	uname(&u);
-	sscanf(u.release, "%u.%u", &major, &minor);
-	printf("# What zcsock expects of the kernel\n\n"
-	       "Each line is one behaviour of Linux that the library leans on, shown live by the file of\n"
-	       "that name in the directory `promises`. This page is written by `promises --markdown`,\n"
-	       "run as root; the last column is what Linux %u.%u did.\n\n"
-	       "* holds: it was seen to be so.\n"
-	       "* broken: it was seen to be otherwise, and the library must not be used like this.\n"
-	       "* cannot tell: it could not be tried here, for want of a right, a device or memory.\n\n"
-	       "| promise | sentence | defined in | Linux %u.%u |\n"
-	       "|---|---|---|---|\n",
-	       major, minor, major, minor);
+	return promise_is_known_broken(p, u.release);
 }
 
 static void head(enum form form, int nr)
 {
-	if (form == MARKDOWN)
-		markdown_head();
-	else if (form == TAP)
+	if (form == TAP)
 		printf("TAP version 13\n1..%d\n", nr);
 }
 
@@ -55,6 +42,8 @@ static void tap_line(const struct promise *p, const struct promise_result *res, 
 	printf("%sok %d - %s", res->verdict == PROMISE_BROKEN ? "not " : "", nr, p->id);
 	if (res->verdict == PROMISE_CANNOT_TELL)
 		printf(" # SKIP %s", res->why);
+	else if (res->verdict == PROMISE_BROKEN && is_known(p))
+		printf(" # TODO %s", KNOWN);
 	putchar('\n');
 	if (res->verdict == PROMISE_BROKEN)
 		printf("# %s\n", res->why);
@@ -62,14 +51,12 @@ static void tap_line(const struct promise *p, const struct promise_result *res, 
 
 static void line(enum form form, const struct promise *p, const struct promise_result *res, int nr)
 {
-	const char *verdict = promise_verdict_name(res->verdict);
-
-	if (form == MARKDOWN)
-		printf("| `%s` | %s | %s | %s |\n", p->id, p->sentence, p->source, verdict);
-	else if (form == TAP)
+	if (form == TAP)
 		tap_line(p, res, nr);
 	else
-		printf("%-11s  %s%s%s\n", verdict, p->id, res->why[0] ? ": " : "", res->why);
+		printf("%-11s  %s%s%s%s\n", promise_verdict_name(res->verdict), p->id,
+		       res->why[0] ? ": " : "", res->why,
+		       res->verdict == PROMISE_BROKEN && is_known(p) ? "; " KNOWN : "");
 	fflush(stdout);
 }
 
@@ -96,7 +83,7 @@ static int count(char **names, int nr_names)
 static int run_all(enum form form, char **names, int nr_names)
 {
 	struct promise_result res;
-	int i, nr = 0, seen[3] = { 0 };
+	int i, nr = 0, news = 0, seen[3] = { 0 };
 
 	head(form, count(names, nr_names));
 	for (i = 0; promise_table[i]; i++) {
@@ -104,22 +91,27 @@ static int run_all(enum form form, char **names, int nr_names)
 			continue;
 		promise_run(promise_table[i], &res);
 		seen[res.verdict]++;
+		news += res.verdict == PROMISE_BROKEN && !is_known(promise_table[i]);
 		line(form, promise_table[i], &res, ++nr);
 	}
 	if (form == PLAIN && nr > 1)
 		printf("%d hold, %d broken, %d cannot tell\n", seen[PROMISE_HOLDS],
 		       seen[PROMISE_BROKEN], seen[PROMISE_CANNOT_TELL]);
-	if (seen[PROMISE_BROKEN])
+	if (news)
 		return EXIT_BROKEN;
 	return form == PLAIN && nr == 1 && seen[PROMISE_CANNOT_TELL] ? EXIT_SKIP : 0;
 }
 
+/* A line for each: name, sentence, where it is defined, what the library does otherwise. */
 static void list(void)
 {
 	int i;
 
-	for (i = 0; promise_table[i]; i++)
-		printf("%s\n", promise_table[i]->id);
+	for (i = 0; promise_table[i]; i++) {
+		const struct promise *p = promise_table[i];
+
+		printf("%s\t%s\t%s\t%s\n", p->id, p->sentence, p->source, p->otherwise);
+	}
 }
 
 int main(int argc, char **argv)
@@ -130,8 +122,6 @@ int main(int argc, char **argv)
 	for (i = 1; i < argc && argv[i][0] == '-'; i++) {
 		if (!strcmp(argv[i], "--tap"))
 			form = TAP;
-		else if (!strcmp(argv[i], "--markdown"))
-			form = MARKDOWN;
 		else if (!strcmp(argv[i], "--list"))
 			form = LIST;
 		else

@@ -112,7 +112,7 @@ int promise_netlink(void *req, void *answer, size_t len)
 	return (int)n;
 }
 
-int promise_make_veth(char *name_out, size_t len)
+int promise_make_link(const char *kind, char *name_out, size_t len)
 {
 	struct {
 		struct nlmsghdr nh;
@@ -123,23 +123,25 @@ int promise_make_veth(char *name_out, size_t len)
 		struct rtattr kind;
 		char kind_text[8];
 	} req = {
-		.nh = { .nlmsg_len = sizeof(req),
-			.nlmsg_type = RTM_NEWLINK,
+		.nh = { .nlmsg_type = RTM_NEWLINK,
 			.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL },
 		.name = { .rta_len = RTA_LENGTH(7), .rta_type = IFLA_IFNAME },
-		.name_text = "pveth0",
-		.info = { .rta_len = RTA_LENGTH(RTA_SPACE(4)), .rta_type = IFLA_LINKINFO },
-		.kind = { .rta_len = RTA_LENGTH(4), .rta_type = IFLA_INFO_KIND },
-		.kind_text = "veth",
+		.name_text = "plink0",
+		.info = { .rta_type = IFLA_LINKINFO },
+		.kind = { .rta_type = IFLA_INFO_KIND },
 	};
+	size_t n = strlen(kind);
 	char answer[1024];
 
 	if (!net_is_private) {
 		errno = EPERM;
 		return -1;
 	}
-	/* kind_text is padded to the end of the message; the nested length must not cover that */
-	req.nh.nlmsg_len = (unsigned int)(offsetof(__typeof__(req), kind_text) + 4);
+	/* kind_text is padded to the end of the message; the lengths must not cover that */
+	memcpy(req.kind_text, kind, n);
+	req.kind.rta_len = (unsigned short)RTA_LENGTH(n);
+	req.info.rta_len = (unsigned short)RTA_LENGTH(RTA_LENGTH(n));
+	req.nh.nlmsg_len = (unsigned int)(offsetof(__typeof__(req), kind_text) + n);
 	if (promise_netlink(&req, answer, sizeof(answer)) < 0)
 		return -1;
 	snprintf(name_out, len, "%s", req.name_text);

@@ -11,6 +11,7 @@
 #ifndef ZCS_PROMISE_H
 #define ZCS_PROMISE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum promise_verdict {
@@ -19,13 +20,17 @@ enum promise_verdict {
 	PROMISE_CANNOT_TELL,
 };
 
-#define PROMISE_WHY_LEN	 160   /* room for the reason of a verdict */
-#define PROMISE_LIMIT_MS 10000 /* a promise that takes longer is given up */
+#define PROMISE_KERNEL(major, minor) ((major)*1000 + (minor))
+#define PROMISE_WHY_LEN		     160   /* room for the reason of a verdict */
+#define PROMISE_LIMIT_MS	     10000 /* a promise that takes longer is given up */
 
 struct promise {
-	const char *id;	      /* the name of its file */
-	const char *sentence; /* what is promised */
-	const char *source;   /* man page, kernel document or kernel source file and function */
+	const char *id;	       /* the name of its file */
+	const char *sentence;  /* what is promised */
+	const char *source;    /* man page, kernel document or kernel source file and function */
+	const char *otherwise; /* what the library does where it is broken */
+	int since;	       /* PROMISE_KERNEL of the first kernel that keeps it; 0: every one */
+	int until;	       /* ... and of the last one that is known to; 0: it still holds */
 	enum promise_verdict (*run)(char *why, size_t len); /* why: set unless it holds */
 };
 
@@ -39,6 +44,9 @@ extern const struct promise *const promise_table[];
 
 /* Runs one promise in a child of its own. Never fails: what goes wrong is in the result. */
 void promise_run(const struct promise *p, struct promise_result *res_out);
+
+/* Whether it is no news that this kernel (of the release, as uname says it) breaks it. */
+bool promise_is_known_broken(const struct promise *p, const char *release);
 
 /* "holds", "broken" or "cannot tell" */
 const char *promise_verdict_name(enum promise_verdict v);

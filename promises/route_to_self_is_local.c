@@ -58,5 +58,7 @@ const struct promise promise_route_to_self_is_local = {
 	.sentence =
 		"RTM_GETROUTE for an address of this machine answers with a route of type RTN_LOCAL.",
 	.source = "rtnetlink(7); net/ipv4/route.c inet_rtm_getroute",
+	.otherwise = "A route that is not understood counts as unknown: nothing is "
+		     "mapped unless you trust the peer.",
 	.run = run,
 };

@@ -20,7 +20,7 @@ static enum promise_verdict run(char *why, size_t len)
 
 	if (fd < 0)
 		return promise_lacks(why, len, "a socket");
-	if (promise_make_veth(ifr.ifr_name, sizeof(ifr.ifr_name)) < 0)
+	if (promise_make_link("veth", ifr.ifr_name, sizeof(ifr.ifr_name)) < 0)
 		return promise_lacks(why, len, "a veth pair");
 	if (ioctl(fd, SIOCETHTOOL, &ifr) < 0)
 		return promise_failed(why, len, "ETHTOOL_GDRVINFO");
@@ -36,5 +36,7 @@ const struct promise promise_route_veth_has_no_bus = {
 	.sentence =
 		"ETHTOOL_GDRVINFO answers for a veth, in any network namespace, with an empty bus_info.",
 	.source = "net/ethtool/ioctl.c ethtool_get_drvinfo; drivers/net/veth.c",
+	.otherwise = "A packet counts as from a card only if a NAPI of the card's "
+		     "brought it.",
 	.run = run,
 };

@@ -26,6 +26,16 @@ const char *promise_verdict_name(enum promise_verdict v)
 	return names[v];
 }
 
+bool promise_is_known_broken(const struct promise *p, const char *release)
+{
+	int major = 0, minor = 0, kernel;
+
+	if (sscanf(release, "%d.%d", &major, &minor) != 2)
+		return false;
+	kernel = PROMISE_KERNEL(major, minor);
+	return kernel < p->since || (p->until && kernel > p->until);
+}
+
 static void clean_slate(void)
 {
 	static const int signals[] = { SIGPIPE, SIGBUS, SIGSEGV, SIGALRM };

@@ -31,5 +31,6 @@ const struct promise promise_rx_any_window_serves = {
 		"A mapping of a TCP socket that was never connected, and whose descriptor is closed, can "
 		"receive for every TCP socket.",
 	.source = "net/ipv4/tcp.c tcp_mmap, find_tcp_vma",
+	.otherwise = "The call fails, and the connection copies.",
 	.run = run,
 };

@@ -29,5 +29,6 @@ const struct promise promise_rx_clean_hint_maps = {
 	.sentence =
 		"Window pages given back with MADV_DONTNEED can be filled again with the TLB-clean hint.",
 	.source = "net/ipv4/tcp.c tcp_zerocopy_receive; madvise(2)",
+	.otherwise = "The call fails or maps less, and the rest is copied.",
 	.run = run,
 };

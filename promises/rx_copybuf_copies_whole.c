@@ -45,5 +45,6 @@ const struct promise promise_rx_copybuf_copies_whole = {
 		"When everything queued fits in copybuf_len it is copied and nothing is mapped; with a "
 		"byte less, whole pages are mapped.",
 	.source = "net/ipv4/tcp.c tcp_zerocopy_receive, receive_fallback_to_copy",
+	.otherwise = "The library takes what the call says it copied and mapped.",
 	.run = run,
 };

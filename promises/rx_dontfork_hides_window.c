@@ -33,5 +33,7 @@ const struct promise promise_rx_dontfork_hides_window = {
 		"A forked child inherits filled window pages; with MADV_DONTFORK it does not have the "
 		"window at all.",
 	.source = "madvise(2); mm/memory.c copy_page_range",
+	.otherwise = "A child keeps pages of the window; it must not use the connection, "
+		     "as zcsock(7) says.",
 	.run = run,
 };

@@ -35,5 +35,6 @@ const struct promise promise_rx_eio_is_end = {
 	.sentence =
 		"At the end of the stream, with nothing left to read, the call fails with EIO each time.",
 	.source = "net/ipv4/tcp.c tcp_zerocopy_receive",
+	.otherwise = "recv has the last word on an end.",
 	.run = run,
 };

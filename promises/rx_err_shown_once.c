@@ -38,5 +38,6 @@ const struct promise promise_rx_err_shown_once = {
 		"A reset is shown once, as a negative errno in err of a call that succeeds; after that "
 		"recv returns 0 as at a clean end.",
 	.source = "net/ipv4/tcp.c do_tcp_getsockopt, sock_error",
+	.otherwise = "An error that comes later is met by recv (guard 13).",
 	.run = run,
 };

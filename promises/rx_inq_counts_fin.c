@@ -26,5 +26,6 @@ const struct promise promise_rx_inq_counts_fin = {
 	.id = "rx_inq_counts_fin",
 	.sentence = "inq counts a queued FIN as one byte: 5 bytes and a FIN read 6.",
 	.source = "net/ipv4/tcp.c tcp_inq_hint",
+	.otherwise = "One call of recv more or less at the end.",
 	.run = run,
 };

@@ -35,5 +35,6 @@ const struct promise promise_rx_length_overwrites_filled = {
 		"With the TLB-clean hint, a length that reaches over a filled page replaces that page and "
 		"reports no error.",
 	.source = "net/ipv4/tcp.c tcp_zerocopy_vm_insert_batch_error",
+	.otherwise = "The library never asks for a length that reaches a borrowed span.",
 	.run = run,
 };

@@ -72,5 +72,7 @@ const struct promise promise_rx_local_peer_rewrites = {
 	.sentence =
 		"A sender on the same machine can change bytes that the receiver has already mapped.",
 	.source = "net/ipv4/tcp.c can_map_frag; vmsplice(2)",
+	.otherwise = "Pages of an untrusted peer on this host are not handed out (guard "
+		     "12), which is right either way.",
 	.run = run,
 };

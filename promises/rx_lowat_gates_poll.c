@@ -42,5 +42,6 @@ const struct promise promise_rx_lowat_gates_poll = {
 		"While less than SO_RCVLOWAT is queued TCP does not poll readable; lowering the mark to "
 		"what is queued wakes the poller.",
 	.source = "socket(7); net/ipv4/tcp.c tcp_set_rcvlowat",
+	.otherwise = "The mark is lowered when the rest is shorter (guard 11).",
 	.run = run,
 };

@@ -43,5 +43,6 @@ const struct promise promise_rx_mapped_pages_forward = {
 		"Mapped pages may be sent with MSG_ZEROCOPY and given up as soon as the send returns: the "
 		"data still arrive.",
 	.source = "net/core/datagram.c zerocopy_fill_skb_from_iter; mm/gup.c",
+	.otherwise = "Relied upon. Tried by net-relay on each kernel.",
 	.run = run,
 };

@@ -31,5 +31,7 @@ const struct promise promise_rx_option_is_getsockopt = {
 		"TCP_ZEROCOPY_RECEIVE is a getsockopt, which returns all zero on an unconnected socket; "
 		"setsockopt says ENOPROTOOPT.",
 	.source = "net/ipv4/tcp.c do_tcp_getsockopt",
+	.otherwise = "The call fails, and the connection copies (explain: \"cannot map "
+		     "received pages\").",
 	.run = run,
 };

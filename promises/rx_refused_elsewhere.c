@@ -31,5 +31,6 @@ const struct promise promise_rx_refused_elsewhere = {
 	.id = "rx_refused_elsewhere",
 	.sentence = "UNIX and UDP sockets refuse TCP_ZEROCOPY_RECEIVE with EOPNOTSUPP.",
 	.source = "net/socket.c do_sock_getsockopt; net/ipv4/udp.c udp_getsockopt",
+	.otherwise = "Only TCP sockets are asked.",
 	.run = run,
 };

@@ -44,5 +44,6 @@ const struct promise promise_rx_struct_lengths = {
 		"The call takes its struct with 64 bytes or 16; a longer one is shortened to what the "
 		"kernel knows if the rest is zero, and refused with EINVAL if not.",
 	.source = "net/ipv4/tcp.c do_tcp_getsockopt",
+	.otherwise = "The call fails, and the connection copies.",
 	.run = run,
 };

@@ -23,5 +23,6 @@ const struct promise promise_rx_unfilled_is_sigbus = {
 	.id = "rx_unfilled_is_sigbus",
 	.sentence = "Reading a page of the window that is not filled raises SIGBUS.",
 	.source = "net/ipv4/tcp.c tcp_vm_ops; mmap(2)",
+	.otherwise = "No page that was not filled is ever handed out (guard 14).",
 	.run = run,
 };

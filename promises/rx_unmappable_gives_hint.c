@@ -52,5 +52,6 @@ const struct promise promise_rx_unmappable_gives_hint = {
 		"For data that cannot be mapped the call succeeds with length 0, and recv_skip_hint says "
 		"how much to read by copying.",
 	.source = "net/ipv4/tcp.c tcp_zerocopy_receive, can_map_frag",
+	.otherwise = "A call that gives nothing is followed by recv.",
 	.run = run,
 };

@@ -32,5 +32,6 @@ const struct promise promise_rx_window_is_read_only = {
 		"A TCP socket cannot be mapped with PROT_WRITE (EPERM), and the mapping cannot be made "
 		"writable later (EACCES).",
 	.source = "net/ipv4/tcp.c tcp_mmap; mprotect(2)",
+	.otherwise = "A span is yours to read only, even where nothing enforces it.",
 	.run = run,
 };

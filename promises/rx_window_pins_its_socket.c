@@ -37,5 +37,7 @@ const struct promise promise_rx_window_pins_its_socket = {
 		"A mapping made from a data socket keeps it open: close sends no FIN until the mapping "
 		"is gone.",
 	.source = "mmap(2); net/ipv4/tcp.c tcp_mmap",
+	.otherwise = "Windows are made from a socket of their own (guard 10), which is "
+		     "right either way.",
 	.run = run,
 };

@@ -31,5 +31,8 @@ const struct promise promise_tx_accepted_child_starts_at_0 = {
 		"A socket accepted from a listener with SO_ZEROCOPY has the option too, and counts "
 		"from 0.",
 	.source = "Documentation/networking/msg_zerocopy.rst; net/core/sock.c sk_clone_lock",
+	.otherwise =
+		"Nothing would be lost: a socket that has the option already counts as one with a "
+		"past, and the library finds out where its numbers begin.",
 	.run = run,
 };

@@ -48,5 +48,7 @@ const struct promise promise_tx_control_length = {
 		"little room for it the notification is taken all the same, cut, with MSG_CTRUNC.",
 	.source = "net/ipv4/ip_sockglue.c ip_recv_error; net/ipv6/datagram.c ipv6_recv_error; "
 		  "net/core/scm.c put_cmsg",
+	.otherwise = "There is room for 256 bytes; a notification that is cut ends "
+		     "lending on the connection, and its memory is held (guard 6).",
 	.run = run,
 };

@@ -37,5 +37,7 @@ const struct promise promise_tx_disconnect_returns_all = {
 		"connect(AF_UNSPEC) on a TCP socket returns every outstanding number at once, while the "
 		"descriptor stays open, even if the peer is silent.",
 	.source = "connect(2); net/ipv4/tcp.c tcp_disconnect",
+	.otherwise = "Closing waits for its deadline, and what is then still out is "
+		     "condemned: never used again, never reported free.",
 	.run = run,
 };

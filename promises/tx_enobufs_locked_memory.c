@@ -50,5 +50,6 @@ const struct promise promise_tx_enobufs_locked_memory = {
 		"fails with ENOBUFS and takes no number.",
 	.source =
 		"Documentation/networking/msg_zerocopy.rst; net/core/skbuff.c mm_account_pinned_pages",
+	.otherwise = "Another refusal is an error of the send, and yours to see.",
 	.run = run,
 };

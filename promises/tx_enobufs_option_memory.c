@@ -75,5 +75,6 @@ const struct promise promise_tx_enobufs_option_memory = {
 		"A flagged send for which net.core.optmem_max leaves no room fails with ENOBUFS and "
 		"takes no number.",
 	.source = "Documentation/networking/msg_zerocopy.rst; net/core/sock.c sock_omalloc",
+	.otherwise = "Another refusal is an error of the send, and yours to see.",
 	.run = run,
 };

@@ -57,5 +57,7 @@ const struct promise promise_tx_epollerr_unasked = {
 		"Notifications show as EPOLLERR without being asked for: level-triggered until the "
 		"queue is empty, edge-triggered once per completion even if it was merged.",
 	.source = "epoll_ctl(2); net/core/skbuff.c __msg_zerocopy_callback, msg_zerocopy_complete",
+	.otherwise = "Notifications are read with every call that sends, and by timer "
+		     "when the connection closes.",
 	.run = run,
 };

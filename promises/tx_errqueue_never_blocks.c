@@ -35,5 +35,6 @@ const struct promise promise_tx_errqueue_never_blocks = {
 		"recvmsg with MSG_ERRQUEUE never blocks, on a blocking socket too: EAGAIN when there is "
 		"nothing.",
 	.source = "recv(2); net/ipv4/ip_sockglue.c ip_recv_error",
+	.otherwise = "Relied upon. Each call says MSG_DONTWAIT all the same.",
 	.run = run,
 };

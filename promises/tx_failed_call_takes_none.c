@@ -40,5 +40,7 @@ const struct promise promise_tx_failed_call_takes_none = {
 		"On TCP a flagged send that fails (EAGAIN on a full buffer, EFAULT) takes no number.",
 	.source =
 		"Documentation/networking/msg_zerocopy.rst; net/core/skbuff.c msg_zerocopy_put_abort",
+	.otherwise = "Relied upon. The ledger takes a number back when a call fails "
+		     "(guard 1).",
 	.run = run,
 };

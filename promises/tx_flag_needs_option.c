@@ -37,5 +37,6 @@ const struct promise promise_tx_flag_needs_option = {
 		"MSG_ZEROCOPY without SO_ZEROCOPY is ignored: the data are copied before the call "
 		"returns, and nothing is notified.",
 	.source = "Documentation/networking/msg_zerocopy.rst; net/ipv4/tcp.c tcp_sendmsg_locked",
+	.otherwise = "Never asked: the flag is used where the option was set.",
 	.run = run,
 };

@@ -45,5 +45,7 @@ const struct promise promise_tx_foreign_sends_look_like_ours = {
 		"Notifications of sends made before a descriptor was taken over cannot be told from "
 		"one's own, and setting SO_ZEROCOPY again does not reset the counter.",
 	.source = "net/core/sock.c sk_setsockopt; net/core/skbuff.c msg_zerocopy_alloc",
+	.otherwise = "Nothing would be lost: the library finds out where its numbers "
+		     "begin before it lends.",
 	.run = run,
 };

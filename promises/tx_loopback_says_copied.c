@@ -28,5 +28,6 @@ const struct promise promise_tx_loopback_says_copied = {
 		"Data delivered over loopback are copied by the kernel, and the notification says "
 		"COPIED.",
 	.source = "Documentation/networking/msg_zerocopy.rst; net/core/skbuff.c skb_copy_ubufs",
+	.otherwise = "The policy goes by the cost that it measures.",
 	.run = run,
 };

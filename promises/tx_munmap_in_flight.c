@@ -37,5 +37,7 @@ const struct promise promise_tx_munmap_in_flight = {
 		"number comes.",
 	.source =
 		"Documentation/networking/msg_zerocopy.rst; net/core/datagram.c zerocopy_fill_skb_from_iter",
+	.otherwise = "Relied upon for the slabs of the pool that are given up; your "
+		     "memory is yours until its release.",
 	.run = run,
 };

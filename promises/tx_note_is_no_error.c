@@ -37,5 +37,7 @@ const struct promise promise_tx_note_is_no_error = {
 		"A queued notification makes neither send nor recv fail; SO_ERROR reads 0 and does not "
 		"clear POLLERR.",
 	.source = "Documentation/networking/msg_zerocopy.rst; net/ipv4/tcp.c tcp_poll",
+	.otherwise = "A connection would be taken for broken; none of its memory is "
+		     "reported free early.",
 	.run = run,
 };

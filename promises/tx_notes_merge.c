@@ -37,5 +37,7 @@ const struct promise promise_tx_notes_merge = {
 		"inclusive range.",
 	.source =
 		"Documentation/networking/msg_zerocopy.rst; net/core/skbuff.c skb_zerocopy_notify_extend",
+	.otherwise = "Single notifications are understood as well; there are only more "
+		     "to read.",
 	.run = run,
 };

@@ -28,5 +28,8 @@ const struct promise promise_tx_number_per_call = {
 		"per socket from 0; sends without the flag take none.",
 	.source =
 		"Documentation/networking/msg_zerocopy.rst; net/core/skbuff.c msg_zerocopy_realloc",
+	.otherwise = "Relied upon. A number that no call took releases nothing; "
+		     "`explain` tells how many there were, and after some the connection "
+		     "lends no more.",
 	.run = run,
 };

@@ -33,5 +33,7 @@ const struct promise promise_tx_outq_counts_unacked = {
 		"SIOCOUTQ counts the bytes that the peer's TCP has not acknowledged, and falls to 0 "
 		"when it has, read or not.",
 	.source = "tcp(7); net/ipv4/tcp.c tcp_ioctl",
+	.otherwise = "Adoption waits in vain, and the connection copies (explain: "
+		     "\"sends made before\").",
 	.run = run,
 };

@@ -31,5 +31,6 @@ const struct promise promise_tx_outq_lies_after_disconnect = {
 		"After connect(AF_UNSPEC) SIOCOUTQ may read more than 0 for ever, although nothing is "
 		"outstanding.",
 	.source = "net/ipv4/tcp.c tcp_ioctl, tcp_disconnect",
+	.otherwise = "Nothing depends on it: it is not asked for after a disconnect.",
 	.run = run,
 };

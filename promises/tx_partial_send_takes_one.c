@@ -33,5 +33,7 @@ const struct promise promise_tx_partial_send_takes_one = {
 		"On TCP a flagged send that does not block and is accepted in part takes exactly one "
 		"number, for the accepted part.",
 	.source = "net/ipv4/tcp.c tcp_sendmsg_locked",
+	.otherwise = "Relied upon. The ledger enters each accepted call, whatever it "
+		     "accepted.",
 	.run = run,
 };

@@ -30,5 +30,6 @@ const struct promise promise_tx_peek_consumes = {
 	.id = "tx_peek_consumes",
 	.sentence = "MSG_PEEK is ignored on the error queue: a peek takes the notification.",
 	.source = "net/ipv4/ip_sockglue.c ip_recv_error",
+	.otherwise = "The library never peeks (guard 7).",
 	.run = run,
 };

@@ -31,5 +31,6 @@ const struct promise promise_tx_sendfile_shrunk_file = {
 	.sentence =
 		"sendfile from beyond the end of a file that has shrunk returns 0, not an error.",
 	.source = "sendfile(2); fs/splice.c splice_direct_to_actor",
+	.otherwise = "An error of sendfile ends the message as the short file does.",
 	.run = run,
 };

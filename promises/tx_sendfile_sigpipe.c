@@ -47,5 +47,6 @@ const struct promise promise_tx_sendfile_sigpipe = {
 	.sentence = "sendfile to a socket that is shut down raises SIGPIPE; while it is blocked, "
 		    "sigtimedwait takes it away again.",
 	.source = "send(2), sendfile(2), sigtimedwait(2); net/core/stream.c sk_stream_error",
+	.otherwise = "Blocking the signal around sendfile is then for nothing.",
 	.run = run,
 };

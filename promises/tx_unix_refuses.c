@@ -23,5 +23,7 @@ const struct promise promise_tx_unix_refuses = {
 	.id = "tx_unix_refuses",
 	.sentence = "UNIX sockets refuse SO_ZEROCOPY with EOPNOTSUPP (524 before 5.18).",
 	.source = "net/core/sock.c sk_setsockopt",
+	.otherwise = "UNIX sockets are never lent to, whatever the option says: only "
+		     "plain TCP is.",
 	.run = run,
 };

@@ -27,5 +27,6 @@ const struct promise promise_tx_v4mapped_says_ipv6 = {
 	.sentence = "An AF_INET6 socket connected to a v4-mapped address gets its notifications as "
 		    "SOL_IPV6/IPV6_RECVERR.",
 	.source = "net/ipv4/af_inet.c inet_recv_error; net/ipv6/datagram.c ipv6_recv_error",
+	.otherwise = "Both levels are understood on every socket (guard 8).",
 	.run = run,
 };

@@ -27,5 +27,6 @@ const struct promise promise_tx_zero_length_takes_none = {
 	.sentence =
 		"On TCP a flagged send of 0 bytes succeeds, takes no number and is never notified.",
 	.source = "Documentation/networking/msg_zerocopy.rst; net/ipv4/tcp.c tcp_sendmsg_locked",
+	.otherwise = "Never asked: an empty message is answered without a call.",
 	.run = run,
 };

@@ -55,5 +55,7 @@ const struct promise promise_uring_deferred_needs_eventfd = {
 		"IORING_ENTER_GETEVENTS; that there will be one show the ring's flags "
 		"(IORING_SQ_TASKRUN) and a registered eventfd.",
 	.source = "io_uring_setup(2); io_uring/tw.c io_req_local_work_add",
+	.otherwise = "Relied upon: the context's descriptor would not become readable. "
+		     "Tried by net-poll on each kernel.",
 	.run = run,
 };

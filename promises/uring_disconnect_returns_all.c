@@ -41,5 +41,7 @@ const struct promise promise_uring_disconnect_returns_all = {
 		"connect(AF_UNSPEC) ends requests that wait for room on a TCP socket, and brings "
 		"every notification, even if the peer is silent.",
 	.source = "connect(2); net/ipv4/tcp.c tcp_disconnect; io_uring/poll.c",
+	.otherwise = "Closing waits for its deadline, and what is then still out is "
+		     "condemned.",
 	.run = run,
 };

@@ -31,5 +31,6 @@ const struct promise promise_uring_error_notifies = {
 	.sentence = "An IORING_OP_SEND_ZC that fails (EFAULT) has a result with F_MORE, and then a "
 		    "notification, like one that succeeded.",
 	.source = "io_uring_enter(2); io_uring/net.c io_send_zc, io_sendrecv_fail",
+	.otherwise = "F_MORE alone decides, not the result.",
 	.run = run,
 };

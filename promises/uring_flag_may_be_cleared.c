@@ -74,5 +74,6 @@ const struct promise promise_uring_flag_may_be_cleared = {
 		"is deferred is done by it all the same, what comes later sets the flag again, and with "
 		"nothing deferred it stays clear. (Left alone it may stay set: 7.3.)",
 	.source = "io_uring/tw.c io_req_local_work_add, __io_run_local_work",
+	.otherwise = "Relied upon. Tried by net-uring on each kernel.",
 	.run = run,
 };

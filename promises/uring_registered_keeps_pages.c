@@ -41,5 +41,7 @@ const struct promise promise_uring_registered_keeps_pages = {
 	.sentence = "A registered buffer keeps the pages that were there when it was registered: "
 		    "after munmap and mmap at the same address it sends the old bytes.",
 	.source = "io_uring_register(2); io_uring/rsrc.c io_sqe_buffer_register",
+	.otherwise = "Nothing would be lost: memory is registered again when a slab is "
+		     "replaced.",
 	.run = run,
 };

@@ -56,5 +56,6 @@ const struct promise promise_uring_waitall_goes_on = {
 		    "goes on when there is room, and has one result, of all bytes; one linked "
 		    "behind it begins then.",
 	.source = "io_uring_enter(2); io_uring/net.c io_send_zc",
+	.otherwise = "What a request left over is sent by the next one (guard 16).",
 	.run = run,
 };

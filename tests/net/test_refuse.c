@@ -2,6 +2,7 @@
 /* Sockets whose kernel refuses zero copy: the same interface, by copying, and the reason. */
 #include "net.h"
 
+#include <linux/tls.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
@@ -12,47 +13,71 @@
 #define TCP_ULP 31
 #endif
 
-static void converse(int near, int far, enum zcs_reason tx_reason)
+struct talk {
+	struct net net;
+	struct app *app;
+	struct peer *peer;
+};
+
+static void talk_open(struct talk *t, int near, int far)
 {
-	static const uint32_t flags[] = { 0, ZCS_ZEROCOPY, ZCS_COPY, ZCS_MORE };
 	struct zcs_conn_opts opts = { .size = sizeof(opts),
 				      .trust = ZCS_TRUST_PEER,
 				      .recv_way = ZCS_WAY_ZEROCOPY };
-	struct zcs_stats st;
-	struct peer *peer;
-	struct app *app;
-	struct net net;
+
+	net_start(&t->net, NULL);
+	t->app = app_open(&t->net, near, &opts);
+	t->peer = peer_open(&t->net, far);
+	t->app->tx_seed = t->peer->rx_seed = 1;
+	t->app->rx_seed = t->peer->tx_seed = 2;
+}
+
+static void talk_end(struct talk *t)
+{
+	zcs_conn_close(t->app->conn);
+	PUMP_UNTIL(&t->net, t->peer->rx_eof);
+	close(t->peer->fd);
+	t->peer->fd = -1;
+	PUMP_UNTIL(&t->net, t->app->closed);
+	assert_int_equal(t->app->closed_status, 0);
+	assert_int_equal(t->app->condemned, 0);
+	net_finish(&t->net);
+}
+
+/* Both ways at once, much more than there is room for. */
+static void talk(struct talk *t)
+{
+	static const uint32_t flags[] = { 0, ZCS_ZEROCOPY, ZCS_COPY, ZCS_MORE };
+	uint64_t in = t->app->rx_pos + 5 * MIB;
 	int i;
 
-	net_start(&net, NULL);
-	app = app_open(&net, near, &opts);
-	peer = peer_open(&net, far);
-	app->tx_seed = peer->rx_seed = 1;
-	app->rx_seed = peer->tx_seed = 2;
-	peer->rx_paused = true;
+	t->peer->rx_paused = true;
 	for (i = 0; i < 40; i++) {
-		app_send_all(app, 300000,
+		app_send_all(t->app, 300000,
 			     &(struct shape){ .len = 299990, .head = 10, .flags = flags[i % 4] });
-		peer->rx_paused = i < 3;
+		t->peer->rx_paused = i < 3;
 	}
-	assert_int_equal(zcs_conn_flush(app->conn), 0);
-	peer_send(peer, 5 * MIB);
-	PUMP_UNTIL(&net, peer->rx_pos == app->tx_pos && app->out == 0 && app->rx_pos == 5 * MIB);
-	app_stats(app, &st);
+	assert_int_equal(zcs_conn_flush(t->app->conn), 0);
+	peer_send(t->peer, 5 * MIB);
+	PUMP_UNTIL(&t->net,
+		   t->peer->rx_pos == t->app->tx_pos && t->app->out == 0 && t->app->rx_pos == in);
+}
+
+static void converse(int near, int far, enum zcs_reason tx_reason)
+{
+	struct zcs_stats st;
+	struct talk t;
+
+	talk_open(&t, near, far);
+	talk(&t);
+	app_stats(t.app, &st);
 	assert_int_equal(st.tx_bytes_lent, 0);
 	assert_int_equal(st.rx_bytes_mapped, 0);
 	if (tx_reason)
 		assert_int_equal(st.tx_reason, tx_reason);
-	app_says(app, "copied");
-	assert_false(app->how & ZCS_LENT);
-	zcs_conn_close(app->conn);
-	PUMP_UNTIL(&net, peer->rx_eof);
-	close(peer->fd);
-	peer->fd = -1;
-	PUMP_UNTIL(&net, app->closed);
-	assert_int_equal(app->closed_status, 0);
-	assert_int_equal(app->condemned, 0);
-	net_finish(&net);
+	app_says(t.app, "copied");
+	assert_false(t.app->how & ZCS_LENT);
+	talk_end(&t);
 }
 
 static void unix__stream(void **state)
@@ -142,27 +167,108 @@ static void mptcp__pair(void **state)
 	converse(near, far, ZCS_R_NONE); /* which of two, depends on the kernel */
 }
 
+/* --- kernel TLS --- */
+
+static bool tls_ulp(const struct net_pair *p)
+{
+	return setsockopt(p->near, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) == 0 &&
+	       setsockopt(p->far, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) == 0;
+}
+
+static void skip_without_tls(void)
+{
+	struct net_pair pair;
+	bool there;
+
+	net_pair(&pair, NET_V4, NET_LO);
+	there = tls_ulp(&pair);
+	close(pair.near);
+	close(pair.far);
+	if (!there) {
+		print_message("no kernel TLS: %s\n", strerror(errno));
+		skip();
+	}
+}
+
+/* The same key for both ways of both ends; nothing is secret here. */
+static void tls_keys(const struct net_pair *p)
+{
+	const struct tls12_crypto_info_aes_gcm_128 key = {
+		.info = { TLS_1_2_VERSION, TLS_CIPHER_AES_GCM_128 },
+		.key = "zcsock",
+	};
+	const int ends[] = { p->near, p->far };
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(setsockopt(ends[i], SOL_TLS, TLS_TX, &key, sizeof(key)), 0);
+		assert_int_equal(setsockopt(ends[i], SOL_TLS, TLS_RX, &key, sizeof(key)), 0);
+	}
+}
+
 /* A protocol on top of TCP, before any key is set: its data must not be lent nor mapped. */
-static void ulp__kernel_tls(void **state)
+static void tls__no_keys_yet(void **state)
 {
 	struct net_pair pair;
 
 	(void)state;
+	skip_without_tls();
 	net_pair(&pair, NET_V4, NET_LO);
-	if (setsockopt(pair.near, IPPROTO_TCP, TCP_ULP, "tls", sizeof("tls")) < 0) {
-		print_message("no kernel TLS: %s\n", strerror(errno));
-		close(pair.near);
-		close(pair.far);
-		skip();
-	}
+	assert_true(tls_ulp(&pair));
 	converse(pair.near, pair.far, ZCS_R_ULP);
+}
+
+static void tls__in_use(void **state)
+{
+	struct net_pair pair;
+
+	(void)state;
+	skip_without_tls();
+	net_pair(&pair, NET_V4, NET_LO);
+	assert_true(tls_ulp(&pair));
+	tls_keys(&pair);
+	converse(pair.near, pair.far, ZCS_R_ULP);
+}
+
+/* The library has the socket, lends from it and maps from it, when kernel TLS is switched on. */
+static void tls__switched_on_later(void **state)
+{
+	struct zcs_stats before, after;
+	struct net_pair pair;
+	struct talk t;
+
+	(void)state;
+	skip_without_tls();
+	net_lo_mtu(MTU_MAPS);
+	net_pair(&pair, NET_V4, NET_LO);
+	net_set(pair.far, SOL_SOCKET, SO_ZEROCOPY, 1);
+	talk_open(&t, pair.near, pair.far);
+	t.peer->tx_flags = MSG_ZEROCOPY;
+	talk(&t);
+	app_stats(t.app, &before);
+	assert_true(before.tx_bytes_lent > 0);
+	assert_true(before.rx_bytes_mapped > 0);
+
+	assert_true(tls_ulp(&pair));
+	tls_keys(&pair);
+	t.peer->tx_flags = 0;
+	talk(&t);
+	app_stats(t.app, &after);
+	assert_int_equal(after.rx_bytes_mapped, before.rx_bytes_mapped);
+	assert_int_equal(after.tx_bytes_lent, before.tx_bytes_lent);
+	assert_int_equal(after.tx_reason, ZCS_R_ULP);
+	assert_int_equal(after.rx_reason, ZCS_R_ULP);
+	app_says(t.app, "kernel TLS");
+	talk_end(&t);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		NET_TEST(unix__stream), NET_TEST(unix__ends),	   NET_TEST(unix__wrong_types),
-		NET_TEST(mptcp__pair),	NET_TEST(ulp__kernel_tls),
+		NET_TEST(unix__stream),		  NET_TEST(unix__ends),
+		NET_TEST(unix__wrong_types),	  NET_TEST(mptcp__pair),
+		NET_TEST(tls__no_keys_yet),	  NET_TEST(tls__in_use),
+		NET_TEST(tls__switched_on_later),
 	};
 
 	return NET_MAIN(tests);

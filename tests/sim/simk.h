@@ -62,6 +62,7 @@ struct sim_knobs {
 	unsigned ring_short_pct; /* one that has to wait ends short instead */
 	uint64_t note_late_ns;	 /* notifications are late by up to this */
 	/* receiving */
+	bool ulp;	      /* a protocol on top: what would be mapped is encrypted */
 	socklen_t map_optlen; /* of struct tcp_zerocopy_receive: 64, 40, 24, 16; 0: cannot map */
 	int map_errno;	      /* what a refused mapping call returns */
 	unsigned map_err_pct;

@@ -225,6 +225,7 @@ int kmap_getsockopt(struct sim_tcp *s, void *val, socklen_t *len)
 	int err, what;
 
 	sim.map_calls++;
+	sim_assert(!s->k.ulp);
 	err = check_length(s, val, len);
 	if (err)
 		return err;

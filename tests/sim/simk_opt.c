@@ -73,6 +73,8 @@ static int get_tcp_opt(struct sim_tcp *s, int name, void *val, socklen_t *len)
 	case TCP_INFO:
 		return put(val, len, &info, sizeof(info));
 	case TCP_ULP:
+		if (s->k.ulp)
+			return put(val, len, "tls", sizeof("tls"));
 		*len = 0;
 		return 0;
 	case TCP_NODELAY:

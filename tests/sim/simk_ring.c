@@ -253,12 +253,14 @@ static int may_begin(struct kreq *q)
 {
 	int err = 0;
 
+	if (q->s->k.ulp) /* MSG_WAITALL is a flag that it does not know */
+		err = -EOPNOTSUPP;
 	if (!q->obj)
-		return 0;
+		return err;
 	if (q->q.flags & RING_REPORT && sim.ring_no_report)
 		return -EINVAL;
 	q->issued = true;
-	if (q->s->k.ring_zc_refuse)
+	if (!err && q->s->k.ring_zc_refuse)
 		err = -q->s->k.ring_zc_refuse;
 	if (!err && q->q.area >= 0)
 		err = check_area(q);

@@ -334,6 +334,21 @@ static void untrusted(void)
 	app_end(&app);
 }
 
+/* Guard 18: kernel TLS comes on the socket while it receives by mapping. */
+static void ulp_later(void)
+{
+	struct app_conn *c = open_one();
+
+	sim_peer_send(c->tcp, 64 * 4096, SIM_PAGES, 0);
+	take_in(c, 64 * 4096);
+	sim_assert(app_stats(c).rx_bytes_mapped > 0);
+	sim_knobs(c->tcp)->ulp = true;
+	sim_peer_send(c->tcp, 64 * 4096, SIM_PAGES, 0);
+	take_in(c, 128 * 4096);
+	sim_equal(app_stats(c).rx_reason, ZCS_R_ULP);
+	app_end(&app);
+}
+
 /* Spans outlive their connection. */
 static void spans_after_close(void)
 {
@@ -373,6 +388,7 @@ int main(void)
 		{ "budget_of_context", budget_of_context },
 		{ "budget_grows", budget_grows },
 		{ "untrusted", untrusted },
+		{ "ulp_later", ulp_later },
 		{ "spans_after_close", spans_after_close },
 	};
 

@@ -13,6 +13,8 @@ wanted=(
 	sch_ingress cls_bpf act_mirred     # the lab's partner
 	sch_netem                          # loss, delay, order
 	vsock_loopback tls af_packet       # sockets of other kinds
+	gcm ghash_generic ctr aes_generic  # the cipher of the tests with kernel TLS
+	virtio_pci virtio_blk ext4         # a disk
 )
 
 root=$(mktemp -d)

@@ -16,6 +16,7 @@ TROUBLE = re.compile(
     r'|general protection|blocked for more than|soft lockup|hard LOCKUP|rcu.*(stalls|starved)'
     r'|refcount_t:|circular locking|recursive locking|suspicious RCU|inconsistent lock'
     r'|unregister_netdevice: waiting|page allocation failure|Out of memory')
+SAID = re.compile(r'(holds|broken|cannot tell) +\w+(?:: (.*))?$')  # what a promise says of itself
 LINE = re.compile(r'(not )?ok \d+ - (\S+) # (.*)')
 SHOWN = 15
 
@@ -44,11 +45,11 @@ def tests(lines):
 
 
 def verdict(name, result, said, output):
-    """A promise says itself why: "cannot tell  NAME: REASON"."""
-    if name.startswith('promises-'):
-        result = {'pass': 'holds', 'skip': 'cannot tell', 'fail': 'broken'}[result]
-    words = said if not output else output[-1]
-    return result, words.split(': ', 1)[-1] if result != 'pass' else said
+    """The result and its reason, or how long it took."""
+    match = SAID.match(output[-1] if output else said)
+    if name.startswith('promises-') and match:
+        return match.group(1), match.group(2) or said
+    return result, said if result == 'pass' or not output else output[-1]
 
 
 def trouble(name, lines):
@@ -74,20 +75,22 @@ def ended(name, lines, found):
 
 def main(series, package, version, results, *names):
     count = {'pass': 0, 'fail': 0, 'skip': 0, 'holds': 0, 'broken': 0, 'cannot tell': 0}
-    troubles, rows = [], []
+    troubles, rows, failed = [], [], False
     for name in names:
         lines = read(name + '.tap')
         found = tests(lines)
         for test, result, said, output in found:
+            bad = result == 'fail'
             result, why = verdict(test, result, said, output)
             count[result] += 1
+            failed |= bad
             rows.append('\t'.join((series, version, test, result, why)))
             for line in output if result == 'pass' else []:  # "skipped CASE"
                 case = f'{test}/{line.split()[-1]}'
                 count['skip'] += 1
                 rows.append('\t'.join((series, version, case, 'skip', 'its test says why')))
                 print(f'skip {series}: {case}')
-            if result in ('fail', 'broken'):
+            if bad:
                 print(f'fail {series}: {test} ({said})')
                 for line in output[-SHOWN:]:
                     print('    ' + line)
@@ -99,7 +102,7 @@ def main(series, package, version, results, *names):
     print(f"{series} ({package} {version}): {count['pass']} passed, {count['fail']} failed, "
           f"{count['skip']} skipped; of the promises {count['holds']} hold, {count['broken']} are "
           f"broken, {count['cannot tell']} cannot be told; {len(troubles)} complaints")
-    return bool(troubles or count['fail'] or count['broken'])
+    return bool(troubles or failed)
 
 
 sys.exit(main(*sys.argv[1:]))

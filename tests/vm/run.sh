@@ -6,6 +6,7 @@
 # BUILD (build) is the build that is tested; all that is made goes below it, to vm/:
 #   results.tsv       a line per test: series, version of the package, test, result, reason or time
 #   SERIES-N.log/.tap what the kernel, and the tests, said in machine N
+# TESTS, a regular expression, picks tests by their names: TESTS='net-.*'
 # Exit status: 0, 1 for failures, 77 when it could not be tried (the reason is the last line).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -19,6 +20,7 @@ cpu=max,erms=off,fsrm=off,avx=off,avx2=off,la57=off,cx16=off
 # The processors of a machine take turns in one thread of qemu. In threads of their own one met an instruction that the
 # other had already patched back, and Linux 7.3 died of it (Oops: int3). It takes no longer: two machines run beside.
 accel=tcg,thread=single
+disk=64M    # for files, among them such with O_DIRECT
 halves=2    # machines per kernel, each with its share of the tests
 limit=540   # seconds: a machine that takes longer hangs
 [ $# -gt 0 ] || set -- 6.1 6.12 newest
@@ -31,16 +33,18 @@ done
 mkdir -p "$out"
 rm -f "$out"/*.tap "$out"/*.log
 tests/vm/kernels.sh "$out" "$@"
-tests/vm/plan.py "$build" "$slowness" "${suites[@]}" >"$out/plan"
+tests/vm/plan.py "$build" "$slowness" "${suites[@]}" | grep -P "^(${TESTS:-.*})\t" >"$out/plan"
 
 # boot NAME IMAGE: one machine, from its start to its end
 boot() {
 	local options=(-machine pc -accel "$accel" -cpu "$cpu" -smp 2 -m 2048 -display none -no-reboot
 		-nodefaults -no-user-config -kernel "$2" -initrd "$1.cpio.gz"
 		-append 'console=ttyS0 panic=-1 mitigations=off rcupdate.rcu_cpu_stall_timeout=120 watchdog_thresh=60'
+		-drive "file=$1.disk,format=raw,if=virtio,cache=unsafe"
 		-serial "file:$1.log" -serial "file:$1.tap")
+	truncate -s "$disk" "$1.disk"
 	timeout -k 5 "$limit" qemu-system-x86_64 "${options[@]}" </dev/null >"$1.qemu" 2>&1 || true
-	rm -f "$1.cpio.gz"
+	rm -f "$1.cpio.gz" "$1.disk"
 }
 
 # each COMMAND: calls it with the path of a machine, its image and its modules, for all machines
