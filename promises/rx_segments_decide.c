@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The MTU is the other half: a page that a packet's end cuts in two is not one that can be mapped. */
+/* The MTU is the other half: a page that the end of a packet cuts in two cannot be mapped. */
 #include "rxkit.h"
 
 #define PAGES 8

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* A time stamp that carries the packet needs a copy of it; one that does not (TSONLY) needs none. */
+/* A stamp that carries the packet needs a copy of it; one that does not (TSONLY) needs none. */
 #include "kit.h"
 
 #include <linux/errqueue.h>

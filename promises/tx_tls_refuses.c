@@ -41,6 +41,8 @@ const struct promise promise_tx_tls_refuses = {
 		"Once kernel TLS handles what a socket sends, a flagged send fails with EOPNOTSUPP and "
 		"one without the flag works.",
 	.source = "Documentation/networking/tls.rst; net/tls/tls_sw.c tls_sw_sendmsg",
-	.otherwise = "A socket that has kernel TLS when it is opened is never lent to.",
+	.otherwise =
+		"Relied upon: the refusal is how a connection that got kernel TLS later is known; "
+		"one that has it when it is opened is never lent to.",
 	.run = run,
 };

@@ -34,6 +34,6 @@ const struct promise promise_uring_reports_usage = {
 		"With IORING_SEND_ZC_REPORT_USAGE the notification of what was copied (loopback) says "
 		"IORING_NOTIF_USAGE_ZC_COPIED.",
 	.source = "io_uring_enter(2); io_uring/notif.c io_tx_ubuf_complete",
-	.otherwise = "Relied upon: a request that is refused for it breaks its connection.",
+	.otherwise = "A connection whose requests are refused for it copies.",
 	.run = run,
 };
