@@ -81,6 +81,21 @@ static void if_mtu(const char *name, unsigned mtu)
 	assert_int_equal(if_request(name, SIOCSIFMTU, &ifr), 0);
 }
 
+/* ZCS_TEST_NETEM is what all packets go through: words of tc-netem(8), as "loss,1%,delay,20ms". */
+static int impair(const char *name)
+{
+	const char *how = getenv("ZCS_TEST_NETEM");
+	char command[256], *comma;
+
+	if (!how)
+		return 0;
+	snprintf(command, sizeof(command), "tc qdisc replace dev %s root netem limit 10000 %s",
+		 name, how);
+	while ((comma = strchr(command, ',')))
+		*comma = ' ';
+	return system(command) == 0 ? 0 : -1;
+}
+
 void net_lo_mtu(unsigned mtu)
 {
 	if_mtu("lo", mtu);
@@ -232,10 +247,10 @@ static bool set_up_veth(void)
 	if (ret < 0 || make_veth() < 0)
 		return false;
 	ret = add_address("zcs0", "10.99.0.1", 24) | add_address("zcs0", "fd99::1", 64);
-	ret |= if_up("zcs0");
+	ret |= if_up("zcs0") | impair("zcs0");
 	net_go_far();
 	ret |= add_address("zcs1", "10.99.0.2", 24) | add_address("zcs1", "fd99::2", 64);
-	ret |= if_up("zcs1");
+	ret |= if_up("zcs1") | impair("zcs1");
 	net_go_near();
 	return ret == 0;
 }
@@ -346,6 +361,10 @@ int net_main(const char *name, const struct CMUnitTest *tests, size_t nr)
 	if (if_up("lo") < 0) {
 		printf("skipped: no loopback: %s\n", strerror(errno));
 		return 77;
+	}
+	if (impair("lo") < 0) {
+		printf("no such packets here: ZCS_TEST_NETEM\n");
+		return 1;
 	}
 	net_watch_time();
 	return _cmocka_run_group_tests(name, tests, nr, NULL, NULL);

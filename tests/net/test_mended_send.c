@@ -358,7 +358,9 @@ static void adopt__option_switched_off_again(void **state)
 		assert_true(app_send(b.app, &s) >= 0);
 	net_idle(&b.net, 30); /* what came back is overwritten */
 	app_stats(b.app, &st);
-	assert_true(b.app->bytes_released <= st.tx_bytes - net_unacked(b.pair.near));
+	/* on a line that is never quiet all of it was copied, and so free at once */
+	if (st.tx_bytes_lent)
+		assert_true(b.app->bytes_released <= st.tx_bytes - net_unacked(b.pair.near));
 	b.peer->rx_paused = false;
 	do {
 		app_send_all(b.app, 1 * MIB, &s);

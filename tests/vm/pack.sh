@@ -57,7 +57,7 @@ libraries() {
 
 cp "$(command -v busybox)" "$root/bin/busybox"
 # The ip of busybox makes no veth pair, and its shell takes no other one.
-for name in ip dash; do
+for name in ip tc dash; do
 	install "$(command -v $name)" "$root/bin/$name"
 	libraries "$root/bin/$name"
 done
