@@ -5,7 +5,7 @@
 #
 # BUILD (build) is the build that is tested; all that is made goes below it, to vm/:
 #   results.tsv       a line per test: series, version of the package, test, result, reason or time
-#   SERIES-N.log/.tap what the kernel, and the tests, said in machine N
+#   SERIES-*.log, .tap  what the kernel, and the tests, said in each machine
 # TESTS, a regular expression, picks tests by their names: TESTS='net-.*'
 # Exit status: 0, 1 for failures, 77 when it could not be tried (the reason is the last line).
 set -euo pipefail
@@ -21,7 +21,8 @@ cpu=max,erms=off,fsrm=off,avx=off,avx2=off,la57=off,cx16=off
 # other had already patched back, and Linux 7.3 died of it (Oops: int3). It takes no longer: two machines run beside.
 accel=tcg,thread=single
 disk=64M    # for files, among them such with O_DIRECT
-halves=2    # machines per kernel, each with its share of the tests
+each=2      # machines per kernel, each with its share of the tests
+waiting=3   # and so many for the suite netem, of the newest one
 limit=900   # seconds: a machine that takes longer hangs
 [ $# -gt 0 ] || set -- 6.1 6.12 newest
 
@@ -31,15 +32,29 @@ done
 [ -f "$build/build.ninja" ] || { echo "skipped: no build in $build"; exit 77; }
 
 mkdir -p "$out"
-rm -f "$out"/*.tap "$out"/*.log
+rm -f "$out"/*.tap "$out"/*.log "$out"/*.plan
 tests/vm/kernels.sh "$out" "$@"
-# plan SUITE...: what there is to run of them
-plan() {
-	tests/vm/plan.py "$build" "$slowness" "$@" | grep -P "^(${TESTS:-.*})\t" || true
-}
-plan "${suites[@]}" >"$out/plan"
 newest=$(cut -f 1 "$out/kernels.tsv" | sort -V | tail -n 1)
-plan netem >"$out/plan.netem" # on the newest kernel only, for the sake of time
+
+# machines NAME COUNT SUITE...: so many share the tests of these suites; a line for each that has some
+machines() {
+	local name=$1 count=$2 i plan
+	shift 2
+	for i in $(seq "$count"); do
+		plan=$out/$name$i.plan
+		tests/vm/plan.py "$build" "$slowness" "$@" | grep -P "^(${TESTS:-.*})\t" |
+			awk -v n="$count" -v i="$i" 'NR % n == i % n' >"$plan" || true
+		[ ! -s "$plan" ] || printf '%s\t%s\t%s\t%s\n' "$series" "$out/$name$i" "$image" "$modules"
+	done
+}
+
+# Bad lines take time, but no processor: these machines start first, beside the others.
+while IFS=$'\t' read -r series _ _ image modules; do
+	[ "$series" != "$newest" ] || machines "$series-netem" "$waiting" netem
+done <"$out/kernels.tsv" >"$out/machines.tsv"
+while IFS=$'\t' read -r series _ _ image modules; do
+	machines "$series-" "$each" "${suites[@]}"
+done <"$out/kernels.tsv" >>"$out/machines.tsv"
 
 # boot NAME IMAGE: one machine, from its start to its end
 boot() {
@@ -53,43 +68,27 @@ boot() {
 	rm -f "$1.cpio.gz" "$1.disk"
 }
 
-# each COMMAND: calls it with the path of a machine, its series and number, image and modules, for all
-each() {
-	local series image modules half
-	while IFS=$'\t' read -r series _ _ image modules; do
-		for half in $(seq "$halves"); do
-			"$1" "$out/$series-$half" "$series" "$half" "$image" "$modules"
-		done
-	done <"$out/kernels.tsv"
-}
-
-pack() {
-	local plans=("$out/plan")
-	[ "$2" != "$newest" ] || plans+=("$out/plan.netem")
-	cat "${plans[@]}" | awk -v n="$halves" -v half="$3" 'NR % n == half % n' >"$1.plan"
-	tests/vm/pack.sh "$build" "$1.plan" "$5" "$1.cpio.gz"
-}
+while IFS=$'\t' read -r _ name _ modules; do
+	tests/vm/pack.sh "$build" "$name.plan" "$modules" "$name.cpio.gz"
+done <"$out/machines.tsv"
 
 # Machines are started as processors become free: each keeps little more than one busy.
-start() {
-	while [ "$(jobs -rp | wc -l)" -ge "$cpus" ]; do
+free=$(nproc)
+while IFS=$'\t' read -r _ name image _; do
+	case $name in
+	*-netem*) free=$((free + 1)) ;;
+	esac
+	while [ "$(jobs -rp | wc -l)" -ge "$free" ]; do
 		wait -n || true
 	done
-	boot "$1" "$4" &
-}
-
-cpus=$(nproc)
-each pack
-each start
+	boot "$name" "$image" &
+done <"$out/machines.tsv"
 wait
 
 status=0
 printf '# series\tversion\ttest\tresult\treason or time\n' >"$out/results.tsv"
 while IFS=$'\t' read -r series package version _; do
-	names=()
-	for half in $(seq "$halves"); do
-		names+=("$out/$series-$half")
-	done
+	mapfile -t names < <(awk -F '\t' -v series="$series" '$1 == series { print $2 }' "$out/machines.tsv")
 	tests/vm/report.py "$series" "$package" "$version" "$out/results.tsv" "${names[@]}" || status=1
 done <"$out/kernels.tsv"
 exit $status
