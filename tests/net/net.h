@@ -238,4 +238,17 @@ void net_step(struct net *n, const char *what); /* waits for one round; fails wh
 /* The loop runs so long although nothing is awaited: for what must not happen. */
 void net_idle(struct net *n, long ms);
 
+/* --- talk.c: a whole conversation over a pair --- */
+
+struct talk {
+	struct net net;
+	struct app *app; /* trusts its peer, and maps whatever can be mapped */
+	struct peer *peer;
+};
+
+void talk_open(struct talk *t, const struct zcs_ctx_opts *ctx_opts, int near, int far);
+/* Both ways at once, much more than there is room for; every byte is checked. */
+void talk(struct talk *t);
+void talk_end(struct talk *t); /* closes, and all must be well */
+
 #endif

@@ -37,7 +37,7 @@ def plan(build, slowness, suites):
             continue
         command = [word.replace(build, '/zcs') for word in test['cmd']]
         environment = [f'{name}={value}' for name, value in test['env'].items()
-                       if name.startswith('ZCS_')]
+                       if name.startswith('ZCS_')] + ['ZCS_TEST_OWN_MACHINE=1']
         for suite in suites_of(test).intersection(suites):
             if suite != 'netem':
                 yield name, limit, environment + [f'ZCS_TEST_SLOWNESS={slowness}'], command

@@ -5,8 +5,10 @@
 usage: tests/vm/report.py SERIES PACKAGE VERSION RESULTS NAME...
 
 Reads NAME.tap and NAME.log, what init and the kernel wrote in each of the machines of that kernel.
-Prints one line per failure, and a summary; adds a line per test to RESULTS. Exit status 1: failures.
+Prints one line per failure and skipped test, with VERBOSE one per test, and a summary; adds a line
+per test to RESULTS. Exit status 1: failures.
 """
+import os
 import re
 import sys
 
@@ -73,28 +75,38 @@ def ended(name, lines, found):
            f'during {begun[-1] if begun else "the start"} (see {name}.log)')
 
 
+def tell(series, test, result, why, output):
+    """What became of one test, in the words of tools/check.sh."""
+    if result == 'fail':
+        print(f'fail {series}: {test} ({why})')
+        for line in output[-SHOWN:]:
+            print('    ' + line)
+    elif result in ('skip', 'cannot tell'):
+        print(f'skip {series}: {test}: {why}')
+    elif os.environ.get('VERBOSE'):
+        print(f'pass {series}: {test} ({result}: {why})')
+
+
+def results_of(lines):
+    """Each test, and each case that was skipped within one: name, result, reason, output, failed."""
+    for test, result, said, output in tests(lines):
+        yield test, *verdict(test, result, said, output), output, result == 'fail'
+        for line in output if result == 'pass' else []:
+            if line.startswith('skipped '):
+                yield f'{test}/{line.split()[-1]}', 'skip', 'its test says why', [], False
+
+
 def main(series, package, version, results, *names):
-    count = {'pass': 0, 'fail': 0, 'skip': 0, 'holds': 0, 'broken': 0, 'cannot tell': 0}
-    troubles, rows, failed = [], [], False
+    count = dict.fromkeys(('pass', 'fail', 'skip', 'holds', 'broken', 'cannot tell'), 0)
+    troubles, rows, bad = [], [], False
     for name in names:
         lines = read(name + '.tap')
-        found = tests(lines)
-        for test, result, said, output in found:
-            bad = result == 'fail'
-            result, why = verdict(test, result, said, output)
+        for test, result, why, output, failed in results_of(lines):
             count[result] += 1
-            failed |= bad
+            bad |= failed
             rows.append('\t'.join((series, version, test, result, why)))
-            for line in output if result == 'pass' else []:  # "skipped CASE"
-                case = f'{test}/{line.split()[-1]}'
-                count['skip'] += 1
-                rows.append('\t'.join((series, version, case, 'skip', 'its test says why')))
-                print(f'skip {series}: {case}')
-            if bad:
-                print(f'fail {series}: {test} ({said})')
-                for line in output[-SHOWN:]:
-                    print('    ' + line)
-        troubles += [*trouble(name, read(name + '.log')), *ended(name, lines, found)]
+            tell(series, test, 'fail' if failed else result, why, output)
+        troubles += [*trouble(name, read(name + '.log')), *ended(name, lines, tests(lines))]
     with open(results, 'a', encoding='utf-8') as file:
         file.writelines(row + '\n' for row in rows)
     for line in troubles:
@@ -102,7 +114,7 @@ def main(series, package, version, results, *names):
     print(f"{series} ({package} {version}): {count['pass']} passed, {count['fail']} failed, "
           f"{count['skip']} skipped; of the promises {count['holds']} hold, {count['broken']} are "
           f"broken, {count['cannot tell']} cannot be told; {len(troubles)} complaints")
-    return bool(troubles or failed)
+    return bool(troubles or bad)
 
 
 sys.exit(main(*sys.argv[1:]))
