@@ -397,7 +397,7 @@ static void errors_notify(void)
 	app_end(&app);
 }
 
-/* Kernel TLS comes on a socket that sends by the ring: it takes the bytes, but by the socket only. */
+/* Kernel TLS comes on a socket that sends by the ring: it takes the bytes, by the socket only. */
 static void ulp_later(void)
 {
 	struct app_conn *c = open_one();
