@@ -242,8 +242,9 @@ struct zcs_conn_opts {
 	 * Calls with MSG_ZEROCOPY made on this descriptor before: 0 you do not know, ZCS_NONE none
 	 * (a new socket, or one accepted from a listener with the option), else their number, as
 	 * zcs_conn_detach gave it. When unknown, on a socket that has SO_ZEROCOPY set or has sent
-	 * anything, nothing is lent until the line was quiet and the count is found out. Ignored in
-	 * an update.
+	 * anything, nothing is lent until the line was quiet and the count is found out; on VSOCK,
+	 * where it cannot be, nothing is lent at all if the option is set, and the count is taken
+	 * to be 0 otherwise. Ignored in an update.
 	 */
 	uint64_t prior_sends;
 	uint32_t send_way;  /* enum zcs_way */
@@ -253,8 +254,8 @@ struct zcs_conn_opts {
 };
 
 /*
- * Takes a connected or connecting stream socket. TCP lends and maps; kernel TLS, MPTCP, VSOCK and
- * UNIX stream sockets are known, and copy. The descriptor is the library's until CLOSED or detach;
+ * Takes a connected or connecting stream socket. TCP lends and maps, VSOCK lends where the kernel
+ * can (6.7); kernel TLS, MPTCP and UNIX stream sockets are known, and copy. The descriptor is the library's until CLOSED or detach;
  * on failure it stays yours. opts may be NULL.
  * -EBADF, -ENOTSOCK, -ENOTCONN, -EINVAL (listening, or the context was abandoned), -EOPNOTSUPP (not
  * a stream), -EEXIST (polled by this context already), -E2BIG, -ENOMEM, -ENOSPC (epoll's limit); of

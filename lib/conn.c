@@ -107,12 +107,25 @@ static void learn_socket(struct zcs_conn *c, const struct probe_socket *s)
 	c->connecting = s->state == TCP_SYN_SENT;
 	if (s->ulp)
 		c->no_lend = c->no_map = ZCS_R_ULP;
-	else if (!s->tcp) {
+	else if (!s->tcp && s->family != AF_VSOCK)
 		c->no_lend = ZCS_R_NO_SO_ZEROCOPY;
+	else if (!s->zerocopy_on &&
+		 zcsi_sys->setsockopt(c->fd, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof(on)) < 0)
+		c->no_lend = ZCS_R_NO_SO_ZEROCOPY;
+	if (!s->tcp && !s->ulp)
 		c->no_map = ZCS_R_NO_MAP;
-	} else if (!s->zerocopy_on &&
-		   zcsi_sys->setsockopt(c->fd, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof(on)) < 0)
-		c->no_lend = ZCS_R_NO_SO_ZEROCOPY;
+}
+
+/* No line of VSOCK is known to be quiet, so that numbers cannot be found out there. */
+static void learn_vsock(struct zcs_conn *c, const struct zcs_conn_opts *o,
+			const struct probe_socket *s)
+{
+	if (s->family != AF_VSOCK)
+		return;
+	c->vsock = true;
+	c->flag_cap = VSOCK_FLAG_CAP;
+	if (!c->no_lend && s->zerocopy_on && !o->prior_sends)
+		c->no_lend = ZCS_R_ADOPTING;
 }
 
 static struct zcs_conn *conn_new(struct zcs_ctx *ctx, int fd, const struct zcs_conn_opts *o,
@@ -132,6 +145,7 @@ static struct zcs_conn *conn_new(struct zcs_ctx *ctx, int fd, const struct zcs_c
 		return NULL;
 	}
 	learn_socket(c, s);
+	learn_vsock(c, o, s);
 	uring_join(c, c->adoption);
 	return c;
 }

@@ -21,6 +21,8 @@
 #include "uring.h"
 #include "zcsock.h"
 
+#include <errno.h>
+
 /* A descriptor with a past: adopt.c. Made only for those, and gone when the numbers are known. */
 struct adoption {
 	uint64_t held_ns; /* when sending was last held for a quiet line */
@@ -62,6 +64,7 @@ struct zcs_conn {
 	bool polled : 1; /* registered with the context's epoll */
 	bool tcp : 1;
 	bool inet : 1; /* of the IP families, TCP or with something on top */
+	bool vsock : 1;
 	bool connecting : 1;
 	bool closing : 1;
 	bool closed : 1;
@@ -126,6 +129,15 @@ static inline struct txq *txq_get(struct zcs_conn *c)
 	return c->q ? c->q : txq_make(c);
 }
 
+/* vsock.c */
+size_t vsock_one_packet(struct iovec *vec, size_t nr);
+void vsock_settle_doubt(struct zcs_conn *c);
+/* Whether the kernel could not read what it was to send; VSOCK has one error for that and others. */
+static inline bool conn_is_fault(const struct zcs_conn *c, int error)
+{
+	return error == -EFAULT || (c->vsock && error == -ENOMEM);
+}
+
 /* conn.c */
 void conn_schedule(struct zcs_conn *c);
 void conn_work(struct zcs_conn *c, uint32_t revents);
@@ -142,9 +154,10 @@ void conn_unblock(struct zcs_conn *c);		     /* EPOLLOUT came */
 void conn_block(struct zcs_conn *c);		     /* the socket is full: wait for EPOLLOUT */
 
 /* tx.c */
-#define TX_FLAG_CAP (1u << 20)	 /* bytes per flagged call: all of it is charged as locked */
-#define TX_FLAG_MIN (16u << 10)	 /* the cap is not halved below this */
-#define TX_COPY_CAP (1u << 20)	 /* bytes per copying call: more would only find the socket full */
+#define TX_FLAG_CAP    (1u << 20)  /* bytes per flagged call: all of it is charged as locked */
+#define TX_FLAG_MIN    (16u << 10) /* the cap is not halved below this */
+#define VSOCK_FLAG_CAP (64u << 10) /* ... and of VSOCK: one packet */
+#define TX_COPY_CAP    (1u << 20) /* bytes per copying call: more would only find the socket full */
 int tx_push(struct zcs_conn *c); /* sends what it can; 0, or the error that breaks the connection */
 void tx_advance(struct zcs_conn *c, size_t n, bool lent); /* the kernel took n bytes */
 bool tx_is_empty(const struct zcs_conn *c);		  /* nothing queued, nothing lent */

@@ -132,7 +132,8 @@ int reap(struct zcs_conn *c, unsigned max)
 
 	c->unreaped = 0;
 	ctx_look_at_clock(c->ctx);
-	if (!c->tcp) /* others may take the flag for nothing, and hand out the stream */
+	/* Others may take the flag for nothing, and hand out the stream. */
+	if (!c->tcp && !(c->vsock && ledger_out(&c->ledger)))
 		return 0;
 	if (c->send_way == ZCS_WAY_ADAPT && ledger_out(&c->ledger) &&
 	    later_is_due(&conn_link(c)->notes))

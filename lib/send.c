@@ -204,7 +204,7 @@ static int push_new(struct zcs_conn *c, uint32_t i)
 {
 	int r = tx_push(c);
 
-	if (r != -EFAULT || c->q->cursor == i || txq_at(c->q, i)->sent)
+	if (!conn_is_fault(c, r) || c->q->cursor == i || txq_at(c->q, i)->sent)
 		return r;
 	c->held = true;
 	c->q->hold = i;
@@ -227,7 +227,7 @@ static int push_and_say(struct zcs_conn *c, uint32_t i, uint32_t flags, int erro
 	ctx->sync_result = 0;
 	ctx->sync_done = false;
 	r = error ? error : push_new(c, i);
-	if (r == -EFAULT && c->q->cursor == i && !txq_at(c->q, i)->sent)
+	if (conn_is_fault(c, r) && c->q->cursor == i && !txq_at(c->q, i)->sent)
 		return refuse_last(c, txq_at(c->q, i), r);
 	if (r < 0)
 		conn_fail(c, r);
@@ -254,7 +254,8 @@ static int push_and_say(struct zcs_conn *c, uint32_t i, uint32_t flags, int erro
 static bool stands_alone(const struct zcs_conn *c, const struct zcs_msg *in, const struct msg *m)
 {
 	return !m->iov && !(in->flags & (ZCS_MORE | ZCS_GIVE)) && tx_is_clear(c) && !c->ring &&
-	       m->len <= (m->lend ? c->flag_cap : TX_COPY_CAP) && !c->adoption;
+	       m->len <= (m->lend ? c->flag_cap : TX_COPY_CAP) && !c->adoption &&
+	       !(c->vsock && m->lend);
 }
 
 /* The kernel took all of it at once. What was copied is done; what is lent waits in the queue. */

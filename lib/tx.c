@@ -63,7 +63,7 @@ static struct batch gather(struct zcs_conn *c, bool lend, size_t cap)
 	size_t n = 0;
 
 	/* The ordinary case: a message that stands alone. */
-	if (i + 1 == end && !m->sent && m->len <= cap && m->nr_iov <= IOV_MAX)
+	if (i + 1 == end && !c->vsock && !m->sent && m->len <= cap && m->nr_iov <= IOV_MAX)
 		return (struct batch){ M_IOV(m), m->nr_iov, false };
 	for (; i != end; i++) {
 		size_t part;
@@ -76,6 +76,8 @@ static struct batch gather(struct zcs_conn *c, bool lend, size_t cap)
 		if (part != m->len - m->sent)
 			break;
 	}
+	if (c->vsock && lend)
+		b.nr = vsock_one_packet(c->ctx->vec, b.nr);
 	/* Nothing promises that a file has a byte to send: what comes before it must not wait. */
 	b.more = i != end && txq_at(q, i)->kind != M_FILE;
 	return b;
@@ -187,6 +189,10 @@ static inline ssize_t call(struct zcs_conn *c, struct msg *m, const struct batch
 	/* A call that failed takes no number (guard 1). */
 	if (!GUARD(1) && r < 0 && flags & MSG_ZEROCOPY)
 		ledger_take(&c->ledger);
+	if (r == -ENOMEM && c->vsock && flags & MSG_ZEROCOPY) {
+		vsock_settle_doubt(c);
+		return -ENOBUFS;
+	}
 	return r;
 }
 
@@ -235,7 +241,7 @@ void tx_lent_well(struct zcs_conn *c)
 {
 	c->pauses = 0;
 	c->unreaped++;
-	if (c->flag_cap < TX_FLAG_CAP && ++c->cap_good >= CAP_GOOD) {
+	if (c->flag_cap < (c->vsock ? VSOCK_FLAG_CAP : TX_FLAG_CAP) && ++c->cap_good >= CAP_GOOD) {
 		c->flag_cap *= 2;
 		c->cap_good = 0;
 	}
@@ -249,7 +255,7 @@ ssize_t tx_now(struct zcs_conn *c, struct msg *m)
 
 	if (r == -EAGAIN)
 		conn_block(c);
-	if (r == -EAGAIN || r == -ENOBUFS || r == -EOPNOTSUPP || r == -EFAULT)
+	if (r == -EAGAIN || r == -ENOBUFS || r == -EOPNOTSUPP || conn_is_fault(c, (int)r))
 		return 0;
 	if (r <= 0)
 		return r;
@@ -270,8 +276,8 @@ static ssize_t push_lent(struct zcs_conn *c)
 
 	if (r == -ENOBUFS)
 		r = no_bufs(c, m, &b);
-	if (r == -EOPNOTSUPP) /* kernel TLS was put on the socket since */
-		c->no_lend = ZCS_R_ULP;
+	if (r == -EOPNOTSUPP) /* kernel TLS came since; or what carries VSOCK only copies */
+		c->no_lend = c->vsock ? ZCS_R_NO_SO_ZEROCOPY : ZCS_R_ULP;
 	if (r <= 0)
 		return r;
 	tx_lent_well(c);

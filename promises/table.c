@@ -46,6 +46,7 @@ extern const struct promise promise_tx_tls_refuses;
 extern const struct promise promise_tx_vsock_takes_option;
 extern const struct promise promise_uring_error_notifies;
 extern const struct promise promise_uring_reports_usage;
+extern const struct promise promise_uring_sendmsg_is_charged;
 extern const struct promise promise_uring_cancelled_link_notifies;
 extern const struct promise promise_uring_waitall_goes_on;
 extern const struct promise promise_uring_deferred_needs_eventfd;
@@ -126,6 +127,7 @@ const struct promise *const promise_table[] = {
 	&promise_tx_vsock_takes_option,
 	&promise_uring_error_notifies,
 	&promise_uring_reports_usage,
+	&promise_uring_sendmsg_is_charged,
 	&promise_uring_cancelled_link_notifies,
 	&promise_uring_waitall_goes_on,
 	&promise_uring_deferred_needs_eventfd,

@@ -22,6 +22,7 @@ const struct promise promise_tx_vsock_takes_option = {
 	.source = "Documentation/networking/msg_zerocopy.rst; net/vmw_vsock/af_vsock.c "
 		  "vsock_connectible_setsockopt",
 	.since = PROMISE_KERNEL(6, 7),
-	.otherwise = "VSOCK is never lent to by this version: its data are copied (net-refuse).",
+	.otherwise =
+		"A socket that refuses the option is not lent to: its data are copied (net-vsock).",
 	.run = run,
 };

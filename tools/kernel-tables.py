@@ -46,6 +46,7 @@ FEATURES = (
      'net-span net-lowat net-inside net-trust net-mended_recv net-stamps'),
     ('files: sendfile', 'net-file net-ring-file'),
     ('forward what was received', 'net-relay net-ring-relay'),
+    ('VSOCK streams: send without a copy', 'net-vsock promises-tx_vsock_takes_option'),
     ('UNIX and MPTCP, by copying', 'net-refuse/unix__stream net-refuse/mptcp__pair'),
     ('kernel TLS, also switched on later, by copying',
      'net-refuse/tls__in_use net-refuse/tls__switched_on_later '
@@ -90,14 +91,18 @@ def elsewhere(build):
 
 
 def feature(tests, results):
-    """yes, no, or a dash when it could not be tried."""
+    """yes, no, what is done instead, or a dash when it could not be tried."""
     outcome = set()
     for pattern in tests.split():
         test, _, case = pattern.partition('/')
         names = fnmatch.filter((name for name in results if '/' not in name), test)
         outcome |= {results[name] for name in names} or {'skip'}
         outcome |= {'skip'} if case and results.get(pattern) == 'skip' else set()
-    return 'no' if 'fail' in outcome else '-' if 'skip' in outcome else 'yes'
+    if 'fail' in outcome:
+        return 'no'
+    if 'broken' in outcome:
+        return 'copies'
+    return '-' if outcome & {'skip', 'cannot tell'} else 'yes'
 
 
 def rows(text, after):
@@ -106,6 +111,8 @@ def rows(text, after):
     for line in lines:
         if line.startswith(after):
             break
+    else:
+        return [], {}
     table = [re.split(r' \| ', line.strip('| ')) for line in [line, *lines]
              if line.startswith('|') and not line.startswith('|---')]
     return table[0], {row[0]: row for row in table[1:]}

@@ -160,6 +160,12 @@ struct ledger_settled ledger_settle(struct ledger *l, uint32_t lo, uint32_t hi)
 	return done;
 }
 
+void ledger_take_back(struct ledger *l)
+{
+	if (ledger_out(l) && !ledger_is_settled(l, l->next - 1, l->next))
+		l->next--;
+}
+
 bool ledger_look(const struct ledger *l, uint64_t lo, uint64_t hi)
 {
 	uint64_t n;

@@ -85,4 +85,7 @@ static inline uint64_t ledger_take(struct ledger *l)
 	return l->next++;
 }
 
+/* The last number that was taken was none after all, unless a notification settled it. */
+void ledger_take_back(struct ledger *l);
+
 #endif

@@ -266,11 +266,14 @@ static void shutdown__behind_what_is_out(void **state)
 	lend_much(&b, 3);
 	assert_int_equal(zcs_conn_shutdown(b.app->conn), 0);
 	FAR_WATCH(&b.net, far_stat("received") == 2 * MIB);
-	/* By a ring, the end of the second may share a packet with the third. */
-	LOOK_UNTIL(&b, b.app->released >= (net_by_ring() ? 1 : 2));
+	/*
+	 * By a ring, the end of a message may share a packet with the next one. Then the kernel
+	 * tells of both when both are through (io_link_skb), and so on: perhaps of none here.
+	 */
+	LOOK_UNTIL(&b, net_by_ring() || b.app->released >= 2);
 	net_idle(&b.net, 50);
 	none_too_early(b.app);
-	assert_true(b.app->out == 1 || (net_by_ring() && b.app->out == 2));
+	assert_true(net_by_ring() ? b.app->out >= 1 : b.app->out == 1);
 	far_tell("silent-at never");
 	LOOK_UNTIL(&b, b.app->rx_eof);
 	assert_int_equal(b.app->out, 0);

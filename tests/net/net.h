@@ -79,7 +79,12 @@ long net_now_ms(void);
 
 /* --- pair.c --- */
 
-enum net_family { NET_V4, NET_V6, NET_MAPPED /* an IPv6 socket to an IPv4 address */ };
+enum net_family {
+	NET_V4,
+	NET_V6,
+	NET_MAPPED, /* an IPv6 socket to an IPv4 address */
+	NET_VSOCK,  /* within the machine, where that is ours: elsewhere it may lead to the host */
+};
 enum net_path { NET_LO, NET_VETH };
 
 struct net_where { /* what NET_TEST_ON hands to its function as *state */

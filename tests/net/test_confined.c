@@ -121,8 +121,9 @@ static void no_locked_memory(void)
 	all_works(ZCS_RING_OFF, "RLIMIT_MEMLOCK", &st);
 	assert_int_equal(st.tx_bytes_lent, 0);
 	assert_true(st.tx_enobufs_memlock > 0);
-	all_works(ZCS_RING_TRY, "RLIMIT_MEMLOCK", &st);
-	assert_int_equal(st.tx_bytes_lent, 0);
+	/* Some kernels charge nobody for what an IORING_OP_SENDMSG_ZC lends: 6.1, 6.12. */
+	all_works(ZCS_RING_TRY, NULL, &st);
+	assert_true(st.tx_bytes_lent || st.tx_reason == ZCS_R_MEMLOCK);
 }
 
 static void confined__no_locked_memory(void **state)

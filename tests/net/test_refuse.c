@@ -3,7 +3,6 @@
 #include "net.h"
 
 #include <linux/tls.h>
-#include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
@@ -118,33 +117,6 @@ static void mptcp__pair(void **state)
 	converse(near, far, ZCS_R_NONE); /* which of two, depends on the kernel */
 }
 
-/* --- VSOCK --- */
-
-/* Within the machine, and only where that is ours: elsewhere it may lead to the host. */
-static void vsock__pair(void **state)
-{
-	struct sockaddr_vm to = { .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_LOCAL };
-	socklen_t len = sizeof(to);
-	int listener, near, far;
-
-	(void)state;
-	listener = getenv("ZCS_TEST_OWN_MACHINE") ? socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0)
-						  : -1;
-	if (listener < 0) {
-		print_message("no VSOCK to try\n");
-		skip();
-	}
-	to.svm_port = VMADDR_PORT_ANY;
-	assert_int_equal(bind(listener, (struct sockaddr *)&to, len), 0);
-	assert_int_equal(listen(listener, 1), 0);
-	assert_int_equal(getsockname(listener, (struct sockaddr *)&to, &len), 0);
-	near = socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(connect(near, (struct sockaddr *)&to, len), 0);
-	far = accept(listener, NULL, NULL);
-	close(listener);
-	converse(near, far, ZCS_R_NO_SO_ZEROCOPY);
-}
-
 /* --- kernel TLS --- */
 
 static bool tls_ulp(const struct net_pair *p)
@@ -243,10 +215,10 @@ static void tls__switched_on_later(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		NET_TEST(unix__stream),	     NET_TEST(unix__ends),
-		NET_TEST(unix__wrong_types), NET_TEST(mptcp__pair),
-		NET_TEST(vsock__pair),	     NET_TEST(tls__no_keys_yet),
-		NET_TEST(tls__in_use),	     NET_TEST(tls__switched_on_later),
+		NET_TEST(unix__stream),		  NET_TEST(unix__ends),
+		NET_TEST(unix__wrong_types),	  NET_TEST(mptcp__pair),
+		NET_TEST(tls__no_keys_yet),	  NET_TEST(tls__in_use),
+		NET_TEST(tls__switched_on_later),
 	};
 
 	return NET_MAIN(tests);

@@ -30,16 +30,19 @@ struct sim_tcp; /* a TCP socket and its peer; lives until sim_end, also after it
 /* What a socket does; sim_default is copied into each new one. Percentages are per occasion. */
 struct sim_knobs {
 	/* the socket */
-	int family;	   /* AF_INET, AF_INET6 */
+	int family;	   /* AF_INET, AF_INET6, AF_VSOCK */
 	bool v4mapped;	   /* AF_INET6: the peer's address is ::ffff:a.b.c.d */
 	uint32_t zc_start; /* the number of the first flagged call */
 	int zc_refuse;	   /* errno of setsockopt(SO_ZEROCOPY), or 0 */
 	int protocol;	   /* SO_PROTOCOL; 0: TCP */
+	int send_refuse;   /* errno of flagged calls, or 0 */
 	/* sending */
-	uint32_t sndbuf;      /* bytes not acknowledged */
-	uint32_t cwnd;	      /* of them transmitted; the rest waits in the write queue */
-	unsigned partial_pct; /* sendmsg takes less than fits */
-	unsigned again_pct;   /* sendmsg takes nothing although it fits */
+	uint32_t sndbuf;	  /* bytes not acknowledged */
+	uint32_t cwnd;		  /* of them transmitted; the rest waits in the write queue */
+	unsigned partial_pct;	  /* sendmsg takes less than fits */
+	unsigned again_pct;	  /* sendmsg takes nothing although it fits */
+	unsigned nomem_pct;	  /* VSOCK: a flagged call fails with ENOMEM ... */
+	unsigned nomem_takes_pct; /* ... and has taken a number */
 	/* the peer's kernel */
 	uint64_t ack_min_ns, ack_max_ns; /* between two steps of it */
 	uint32_t ack_max;		 /* bytes it takes in a step */

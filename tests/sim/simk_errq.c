@@ -125,7 +125,9 @@ static void put_err(struct sim_tcp *s, struct msghdr *msg, size_t *used,
 	} v6 = { .ee = *ee };
 
 	/* the level follows the socket's family; 44 = 16 + 28 and no padding behind */
-	if (s->k.family == AF_INET6)
+	if (s->k.family == AF_VSOCK) /* SOL_VSOCK, VSOCK_RECVERR */
+		sim_put_cmsg(msg, used, 287, 1, ee, sizeof(*ee));
+	else if (s->k.family == AF_INET6)
 		sim_put_cmsg(msg, used, SOL_IPV6, IPV6_RECVERR, &v6, 44);
 	else
 		sim_put_cmsg(msg, used, SOL_IP, IP_RECVERR, &v4, 32);

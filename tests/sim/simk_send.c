@@ -163,6 +163,10 @@ static void take(struct sim_tcp *s, const struct msghdr *msg, uint64_t n, struct
 	struct piece *p = piece_new(s, n);
 
 	add_refs(p, msg);
+	if (obj && obj->copied) {
+		kpiece_read(p, p->pos, p->pos + n, "copied");
+		p->nr_refs = 0;
+	}
 	if (obj) {
 		p->obj = obj;
 		obj->refs++;
@@ -191,6 +195,40 @@ static void pushed(struct sim_tcp *s, int flags)
 	ktx_kick(s);
 }
 
+/*
+ * virtio_transport_send_pkt_info, for one packet: without credit for all of it copied, with a
+ * number of its own in any case. 0, or -ENOMEM.
+ */
+static int vsock_begin(struct sim_tcp *s, const struct msghdr *msg, uint64_t size,
+		       struct zobj **obj_out)
+{
+	size_t pages = 0;
+	struct zobj *obj;
+
+	for (size_t i = 0; i < msg->msg_iovlen; i++)
+		pages += ((uintptr_t)msg->msg_iov[i].iov_base % 4096 + msg->msg_iov[i].iov_len +
+			  4095) /
+			 4096;
+	if (size > 65536 || pages > 17)
+		sim_fail("socket %d: %llu bytes of %zu pages are more than a packet", s->id,
+			 (unsigned long long)size, pages);
+	obj = obj_get(s, size);
+	if (!obj)
+		return -ENOMEM;
+	if (!sim_pct(s->k.nomem_pct)) {
+		*obj_out = obj;
+		return 0;
+	}
+	if (!sim_pct(s->k.nomem_takes_pct)) {
+		obj_abort(s, obj, size);
+		return -ENOMEM;
+	}
+	obj->len = obj->refs = 1;
+	s->zckey++;
+	kobj_put(obj);
+	return -ENOMEM;
+}
+
 static ssize_t tcp_send(struct sim_tcp *s, const struct msghdr *msg, int flags, uint64_t size)
 {
 	bool flagged = (flags & MSG_ZEROCOPY) && s->zerocopy && size;
@@ -198,16 +236,22 @@ static ssize_t tcp_send(struct sim_tcp *s, const struct msghdr *msg, int flags, 
 	uint64_t n = 0, ok;
 	int err;
 
-	if (flagged && !(obj = obj_get(s, size)))
+	bool vsock = s->k.family == AF_VSOCK;
+
+	if (flagged && s->k.send_refuse)
+		return -s->k.send_refuse;
+	if (flagged && !vsock && !(obj = obj_get(s, size)))
 		return -ENOBUFS;
 	err = may_not_send(s);
+	if (flagged && vsock && !err && room(s, 1))
+		err = vsock_begin(s, msg, size, &obj);
 	if (!err && size) {
 		n = room(s, size);
 		if (n < size)
 			s->nospace = true;
 		ok = readable(msg, n);
 		if (n && !ok)
-			err = -EFAULT;
+			err = vsock ? -ENOMEM : -EFAULT;
 		else if (!n)
 			err = -EAGAIN;
 		n = ok;
@@ -216,6 +260,8 @@ static ssize_t tcp_send(struct sim_tcp *s, const struct msghdr *msg, int flags, 
 		obj_abort(s, obj, size);
 		return err;
 	}
+	if (obj && vsock && n < size)
+		obj->copied = true;
 	take(s, msg, n, obj);
 	pushed(s, flags);
 	return (ssize_t)n;

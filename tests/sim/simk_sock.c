@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <linux/sockios.h>
+#include <linux/vm_sockets.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -193,6 +194,8 @@ static int tcp_connect(int fd, const struct sockaddr *addr, socklen_t len)
 		return err;
 	if (len < sizeof(addr->sa_family) || addr->sa_family != AF_UNSPEC)
 		return -EINVAL;
+	if (s->k.family == AF_VSOCK)
+		sim_fail("socket %d: VSOCK cannot be disconnected", s->id);
 	if (s->state == TCP_CLOSE)
 		return 0;
 	s->err = ECONNRESET;
@@ -251,6 +254,8 @@ static int sys_ioctl(int fd, unsigned long request, void *arg)
 	s = ktcp_of(fd, &err);
 	if (!s)
 		return err;
+	if (s->k.family == AF_VSOCK)
+		return -EOPNOTSUPP;
 	switch (request) {
 	case SIOCOUTQ:
 		*(int *)arg = (int)(s->end - s->acked) + (s->fin_queued && !s->fin_acked);
@@ -277,6 +282,10 @@ static int put_name(struct sim_tcp *s, struct sockaddr *addr, socklen_t *len, ui
 	struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(port) };
 	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
 
+	struct sockaddr_vm vm = { .svm_family = AF_VSOCK, .svm_port = port, .svm_cid = port };
+
+	if (s->k.family == AF_VSOCK)
+		return put(addr, len, &vm, sizeof(vm));
 	inet_pton(AF_INET, port == 80 ? "192.0.2.9" : "192.0.2.1", &v4.sin_addr);
 	inet_pton(AF_INET6, s->k.v4mapped ? "::ffff:192.0.2.9" : "2001:db8::9", &v6.sin6_addr);
 	if (s->k.family == AF_INET6)

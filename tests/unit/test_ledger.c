@@ -421,6 +421,18 @@ static void random_take(struct ledger *l, struct model *m, struct rng *rng)
 	}
 }
 
+static void random_take_back(struct ledger *l, struct model *m, struct rng *rng)
+{
+	if (rng_percent(rng, 50) && m->next + 1 < MODEL_SIZE) { /* as it is used */
+		assert_int_equal(ledger_reserve(l), 0);
+		ledger_take(l);
+		m->next++;
+	}
+	ledger_take_back(l);
+	if (m->next > m->base && !m->settled[m->next - 1])
+		m->next--;
+}
+
 static void random_reset(struct ledger *l, struct model *m, struct rng *rng)
 {
 	ledger_trim(l);
@@ -463,6 +475,8 @@ static void random_run(uint64_t first, uint64_t seed)
 	for (op = 0; op < NR_OPS; op++) {
 		if (rng_percent(&rng, takes) && m.next + 100 < MODEL_SIZE)
 			random_take(&l, &m, &rng);
+		else if (rng_percent(&rng, 10))
+			random_take_back(&l, &m, &rng);
 		else if (rng_percent(&rng, 97))
 			random_settle(&l, &m, &rng);
 		else

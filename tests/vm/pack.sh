@@ -11,7 +11,7 @@ build=$(realpath "$1") plan=$2 modules=$3 out=$(realpath -m "$4")
 wanted=(
 	veth dummy ifb bridge              # devices of tests and lab
 	sch_ingress cls_bpf act_mirred     # the lab's partner
-	sch_netem                          # loss, delay, order
+	sch_netem sch_prio cls_u32         # loss, delay, order
 	vsock_loopback tls af_packet       # sockets of other kinds
 	gcm ghash_generic ctr aes_generic  # the cipher of the tests with kernel TLS
 	virtio_pci virtio_blk ext4         # a disk
@@ -63,6 +63,7 @@ for name in ip tc dash; do
 done
 ln -s dash "$root/bin/sh"
 install -m 755 "$here/init" "$root/init"
+install -m 755 "$here/netem" "$root/bin/netem"
 cp "$plan" "$root/plan"
 echo 'root:x:0:0:root:/:/bin/sh' >"$root/passwd"
 
