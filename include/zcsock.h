@@ -255,8 +255,8 @@ struct zcs_conn_opts {
 
 /*
  * Takes a connected or connecting stream socket. TCP lends and maps, VSOCK lends where the kernel
- * can (6.7); kernel TLS, MPTCP and UNIX stream sockets are known, and copy. The descriptor is the library's until CLOSED or detach;
- * on failure it stays yours. opts may be NULL.
+ * can (6.7); kernel TLS, MPTCP and UNIX stream sockets are known, and copy. The descriptor is the
+ * library's until CLOSED or detach; on failure it stays yours. opts may be NULL.
  * -EBADF, -ENOTSOCK, -ENOTCONN, -EINVAL (listening, or the context was abandoned), -EOPNOTSUPP (not
  * a stream), -EEXIST (polled by this context already), -E2BIG, -ENOMEM, -ENOSPC (epoll's limit); of
  * a connection that is broken already, what broke it: -ECONNRESET ...

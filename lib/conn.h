@@ -132,7 +132,7 @@ static inline struct txq *txq_get(struct zcs_conn *c)
 /* vsock.c */
 size_t vsock_one_packet(struct iovec *vec, size_t nr);
 void vsock_settle_doubt(struct zcs_conn *c);
-/* Whether the kernel could not read what it was to send; VSOCK has one error for that and others. */
+/* Whether the kernel could not read what it was to send; VSOCK has one error for that and more. */
 static inline bool conn_is_fault(const struct zcs_conn *c, int error)
 {
 	return error == -EFAULT || (c->vsock && error == -ENOMEM);

@@ -25,10 +25,10 @@ static enum promise_verdict run(char *why, size_t len)
 	/* without the right to change it we are an ordinary user already */
 	if (setresuid(uid, uid, uid) < 0 && geteuid() == 0)
 		return promise_lacks(why, len, "another identity");
+	if (promise_ring_open(&r) < 0) /* is charged, too */
+		return promise_ring_lacks(why, len);
 	if (setrlimit(RLIMIT_MEMLOCK, &none) < 0)
 		return promise_lacks(why, len, "RLIMIT_MEMLOCK");
-	if (promise_ring_open(&r) < 0)
-		return promise_ring_lacks(why, len);
 	promise_ring_send(&r, p.tx, buf, 100, 1);
 	if (!promise_ring_wait(&r, &cqe) || cqe.res >= 0)
 		return promise_unsure(why, len, "not even IORING_OP_SEND_ZC is refused");
