@@ -14,12 +14,17 @@
 #include "net.h"
 #include "stop.h"
 #include "text.h"
+#include "vsock.h"
 
 void net_text(const struct sockaddr *addr, socklen_t len, char out[NET_TEXT])
 {
 	char host[NI_MAXHOST] = "?", port[NI_MAXSERV] = "?";
 	const char *plain = host;
 
+	if (addr->sa_family == AF_VSOCK) {
+		vsock_text((const struct sockaddr_vm *)addr, out);
+		return;
+	}
 	(void)getnameinfo(addr, len, host, sizeof(host), port, sizeof(port),
 			  NI_NUMERICHOST | NI_NUMERICSERV);
 	if (strncmp(host, "::ffff:", 7) == 0 && strchr(host, '.'))
@@ -54,7 +59,7 @@ static int connect_one(const struct addrinfo *info, uint64_t until)
 {
 	int fd, r = 0, on = 1;
 
-	fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+	fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	if (connect(fd, info->ai_addr, info->ai_addrlen) < 0)
@@ -110,6 +115,19 @@ static int connect_any(const struct addrinfo *list, uint64_t until)
 	return fd;
 }
 
+static int connect_vsock(const struct url *url, uint64_t until)
+{
+	struct sockaddr_vm addr;
+	struct addrinfo one = {
+		.ai_family = AF_VSOCK,
+		.ai_addr = (struct sockaddr *)&addr,
+		.ai_addrlen = sizeof(addr),
+	};
+
+	vsock_address(url, &addr);
+	return connect_one(&one, until);
+}
+
 int net_connect(const struct url *url, int timeout_ms)
 {
 	struct addrinfo *list;
@@ -117,11 +135,15 @@ int net_connect(const struct url *url, int timeout_ms)
 	int fd;
 
 	text_safe(url->host, host, sizeof(host));
-	fd = look_up(url, host, &list);
-	if (fd < 0)
-		return fd;
-	fd = connect_any(list, now_ms() + (uint64_t)timeout_ms);
-	freeaddrinfo(list);
+	if (vsock_is(url)) {
+		fd = connect_vsock(url, now_ms() + (uint64_t)timeout_ms);
+	} else {
+		fd = look_up(url, host, &list);
+		if (fd < 0)
+			return fd;
+		fd = connect_any(list, now_ms() + (uint64_t)timeout_ms);
+		freeaddrinfo(list);
+	}
 	if (fd == -EINTR)
 		say("stopped");
 	else if (fd < 0)
@@ -133,7 +155,7 @@ static int listen_on(const struct sockaddr *addr, socklen_t len)
 {
 	int fd, on = 1, off = 0, r;
 
-	fd = socket(addr->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+	fd = socket(addr->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
@@ -162,28 +184,45 @@ static int listen_any(void)
 	return fd;
 }
 
-int net_listen(const char *place)
+static int listen_vsock(const struct url *url)
+{
+	struct sockaddr_vm addr;
+
+	vsock_address(url, &addr);
+	return listen_on((struct sockaddr *)&addr, sizeof(addr));
+}
+
+static int listen_inet(const struct url *url, const char *place)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
 	struct addrinfo *list;
+	int fd, r = getaddrinfo(url->host[0] ? url->host : "::", url->port, &hints, &list);
+
+	if (r) {
+		say("cannot listen on %s: %s", place, gai_strerror(r));
+		return -EADDRNOTAVAIL;
+	}
+	fd = listen_on(list->ai_addr, list->ai_addrlen);
+	freeaddrinfo(list);
+	if (fd < 0)
+		say("cannot listen on %s: %s", place, strerror(-fd));
+	return fd;
+}
+
+int net_listen(const char *place)
+{
 	struct url url;
-	int r, fd;
+	int fd;
 
 	if (!place)
 		return listen_any();
 	if (!url_host_port(place, strlen(place), &url)) {
-		say("--listen takes ADDR:PORT, an IPv6 address in brackets");
+		say("--listen takes ADDR:PORT, an IPv6 address in brackets, or vsock:CID:PORT");
 		return -EINVAL;
 	}
-	if (!url.host[0])
-		strcpy(url.host, "::");
-	r = getaddrinfo(url.host, url.port, &hints, &list);
-	if (r) {
-		say("cannot listen on %s: %s", place, gai_strerror(r));
-		return -1;
-	}
-	fd = listen_on(list->ai_addr, list->ai_addrlen);
-	freeaddrinfo(list);
+	if (!vsock_is(&url))
+		return listen_inet(&url, place);
+	fd = listen_vsock(&url);
 	if (fd < 0)
 		say("cannot listen on %s: %s", place, strerror(-fd));
 	return fd;
@@ -197,6 +236,9 @@ bool net_is_local(int fd)
 	if (getsockname(fd, (struct sockaddr *)&ends[0], &len[0]) < 0 ||
 	    getpeername(fd, (struct sockaddr *)&ends[1], &len[1]) < 0)
 		return false;
+	if (ends[0].ss_family == AF_VSOCK)
+		return ((struct sockaddr_vm *)&ends[0])->svm_cid ==
+		       ((struct sockaddr_vm *)&ends[1])->svm_cid;
 	if (ends[0].ss_family == AF_INET)
 		return ((struct sockaddr_in *)&ends[0])->sin_addr.s_addr ==
 		       ((struct sockaddr_in *)&ends[1])->sin_addr.s_addr;
@@ -263,6 +305,11 @@ void net_reachable(int listener, char out[NET_TEXT])
 	in_port_t port;
 
 	(void)getsockname(listener, (struct sockaddr *)&addr, &len);
+	if (addr.ss_family == AF_VSOCK) {
+		vsock_reachable((struct sockaddr_vm *)&addr);
+		vsock_text((struct sockaddr_vm *)&addr, out);
+		return;
+	}
 	port = ((struct sockaddr_in *)&addr)->sin_port;
 	if (is_any(&addr)) {
 		both = addr.ss_family == AF_INET6;

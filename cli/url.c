@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "url.h"
+#include "vsock.h"
 
 bool url_is(const char *text)
 {
@@ -33,6 +34,8 @@ bool url_host_port(const char *text, size_t len, struct url *url_out)
 	const char *host = text;
 	size_t host_len, port_len;
 
+	if (vsock_parse(text, len, url_out))
+		return true;
 	if (!colon)
 		return false;
 	host_len = (size_t)(colon - text);
@@ -62,7 +65,8 @@ const char *url_parse(const char *text, struct url *url_out)
 	if (!url_is(text))
 		return "it does not start with " URL_SCHEME;
 	slash = strchrnul(place, '/');
-	if (!url_host_port(place, (size_t)(slash - place), url_out) || !url_out->host[0])
+	if (!url_host_port(place, (size_t)(slash - place), url_out) || !url_out->host[0] ||
+	    !strcmp(url_out->host, VSOCK_PREFIX))
 		return "it does not name a host and a port (" URL_SCHEME "HOST:PORT/KEY)";
 	if (strspn(url_out->port, "0") == strlen(url_out->port))
 		return "its port is 0";

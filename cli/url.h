@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * url.h - zcsock://HOST:PORT/KEY and the key as text
+ * url.h - zcsock://HOST:PORT/KEY, or vsock:CID:PORT in place of HOST:PORT, and the key as text
  *
  * A key is 128 random bits, written as 32 hexadecimal digits. Nothing else is a key: words that
  * people choose could be found by trying, by anyone who saw one handshake.
@@ -20,8 +20,8 @@ struct key {
 };
 
 struct url {
-	char host[256]; /* without brackets */
-	char port[6];
+	char host[256]; /* without brackets; or "vsock:CID" */
+	char port[11];
 	bool has_key;
 	struct key key;
 };
@@ -32,7 +32,7 @@ struct url {
 bool url_is(const char *text);
 /* NULL: fine; else what is wrong with it, static. */
 const char *url_parse(const char *text, struct url *url_out);
-/* HOST:PORT, [HOST]:PORT or :PORT (host empty). false: it is none of them. */
+/* HOST:PORT, [HOST]:PORT, :PORT (host empty) or vsock:CID:PORT. false: it is none of them. */
 bool url_host_port(const char *text, size_t len, struct url *url_out);
 
 /* Exactly 32 hexadecimal digits, white space around them ignored. */

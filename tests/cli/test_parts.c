@@ -193,6 +193,10 @@ static void url__good(void **state)
 		{ "zcsock://192.0.2.1:7/" KEY, "192.0.2.1", "7", true },
 		{ "zcsock://[::1]:7/" KEY, "::1", "7", true },
 		{ "zcsock://[fe80::1%eth0]:7", "fe80::1%eth0", "7", false },
+		{ "zcsock://vsock:3:70000/" KEY, "vsock:3", "70000", true },
+		{ "zcsock://vsock:local:7", "vsock:local", "7", false },
+		{ "zcsock://vsock:4294967294:4294967294", "vsock:4294967294", "4294967294", false },
+		{ "zcsock://vsock:7", "vsock", "7", false }, /* a host of that name */
 	};
 	struct url url;
 
@@ -226,6 +230,13 @@ static void url__bad(void **state)
 		"zcsock://::1:7",
 		"zcsock://[::1:7",
 		"zcsock://[]:7",
+		"zcsock://vsock:3:",
+		"zcsock://vsock:3:0",
+		"zcsock://vsock::7",
+		"zcsock://vsock:x:7",
+		"zcsock://vsock:4294967295:7",
+		"zcsock://vsock:3:4294967295",
+		"zcsock://vsock:3:4:7",
 		"zcsock://host:1/0",
 		"zcsock://host:1/" KEY "0",
 		"zcsock://host:1/" KEY "/",

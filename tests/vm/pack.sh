@@ -63,12 +63,12 @@ for name in ip tc dash; do
 done
 ln -s dash "$root/bin/sh"
 install -m 755 "$here/init" "$root/init"
-install -m 755 "$here/netem" "$root/bin/netem"
+install -m 755 "$here/netem" "$here/vsock-test" "$root/bin"
 cp "$plan" "$root/plan"
 echo 'root:x:0:0:root:/:/bin/sh' >"$root/passwd"
 
 # The programs keep their places below the build, for the sake of their run paths.
-cut -f 4 "$plan" | awk '{ print $1 }' | sort -u | while IFS= read -r program; do
+cut -f 4 "$plan" | tr ' ' '\n' | grep '^/zcs/' | sort -u | while IFS= read -r program; do
 	install -D "$build/${program#/zcs/}" "$root$program"
 	strip -g "$root$program"
 	libraries "$build/${program#/zcs/}"

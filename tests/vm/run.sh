@@ -12,7 +12,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=$(realpath "${BUILD:-build}")
 out=$build/vm
-suites=(unit sim net promises)
+suites=(unit sim net promises vm)
 slowness=10 # of an emulated processor
 # What a real processor is quick at, an emulated one is slow at: copying byte by byte, wide vectors. And qemu 7.2
 # spoils the flags of cmpxchg16b: Linux 6.12 died of it with a double fault in kmem_cache_alloc.
