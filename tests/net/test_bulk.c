@@ -13,8 +13,8 @@ static void bed_make(struct bed *b, void **state, const struct zcs_conn_opts *op
 {
 	const struct net_where *w = *state;
 
+	net_pair(&b->pair, w->family, w->path); /* may skip */
 	net_start(&b->net, NULL);
-	net_pair(&b->pair, w->family, w->path);
 	b->app = app_open(&b->net, b->pair.near, opts);
 	b->peer = peer_open(&b->net, b->pair.far);
 	b->app->tx_seed = b->peer->rx_seed = 1;
@@ -188,8 +188,8 @@ static void both_ends(void **state)
 	struct app *a, *b;
 
 	net_lo_mtu(MTU_MAPS);
-	net_start(&net, NULL);
 	net_pair(&pair, w->family, w->path);
+	net_start(&net, NULL);
 	a = app_open(&net, pair.near, &opts);
 	b = app_open(&net, pair.far, &opts);
 	a->tx_seed = b->rx_seed = 3;
