@@ -65,7 +65,8 @@ struct zcs_conn {
 	bool tcp : 1;
 	bool inet : 1; /* of the IP families, TCP or with something on top */
 	bool vsock : 1;
-	bool dgram : 1; /* UDP: dgram.c */
+	bool dgram : 1;	   /* UDP: dgram.c */
+	bool no_train : 1; /* UDP_SEGMENT was refused */
 	bool ipv6 : 1;
 	bool connecting : 1;
 	bool closing : 1;

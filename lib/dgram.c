@@ -140,6 +140,11 @@ static void set_segment(struct volley *v, uint16_t segment)
 	memcpy(CMSG_DATA(cm), &segment, sizeof(segment));
 }
 
+static size_t most_segments(const struct zcs_conn *c, const struct msg *m)
+{
+	return c->no_train ? 1 : min_u64(SEGMENTS, dgram_max(c) / m->segment);
+}
+
 /* The next datagrams of a message, as one packet. false: no whole datagram has room. */
 static bool add(struct volley *v, struct place *p)
 {
@@ -150,7 +155,7 @@ static bool add(struct volley *v, struct place *p)
 	unsigned nr = v->nr_vec;
 
 	if (m->segment)
-		want = min_u64(want, min_u64(SEGMENTS, dgram_max(c) / m->segment) * m->segment);
+		want = min_u64(want, most_segments(c, m) * m->segment);
 	got = gather(m, *p, c->ctx->vec, &nr, want, v->lend ? FRAGS : UINT32_MAX);
 	cut = got == p->left ? 0 : m->segment ? got % m->segment : got;
 	if (got == cut && p->left)
@@ -265,6 +270,12 @@ static int failed(struct zcs_conn *c, bool lend, int error, bool *again)
 			return 0;
 		}
 		break;
+	case -EIO: /* no device or tunnel there can cut trains: each datagram by itself */
+		if (m->segment && !c->no_train) {
+			c->no_train = true;
+			return 0;
+		}
+		break;
 	case -ECONNREFUSED:
 	case -EHOSTUNREACH:
 	case -ENETUNREACH:
@@ -318,11 +329,30 @@ static bool lends(struct zcs_conn *c)
 	return true;
 }
 
+/* The first n of a volley are out. The one behind them was refused, and will say why alone. */
+static int64_t hit(const struct volley *v, unsigned n)
+{
+	struct zcs_conn *c = v->c;
+	int64_t bytes = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		fired(c, v->bytes[i], v->lend);
+		bytes += v->bytes[i];
+	}
+	if (v->lend) { /* each has a completion of its own */
+		tx_lent_well(c);
+		c->unreaped = (uint8_t)min_u64(c->unreaped + n - 1, UINT8_MAX);
+	}
+	if (n < v->nr && v->lend)
+		doubt(c);
+	reap_due(c);
+	return bytes;
+}
+
 /* Bytes sent, or a negative errno that ends this turn. `most`: datagrams or trains to try. */
 static int64_t push_some(struct zcs_conn *c, unsigned *most, bool *again)
 {
 	struct volley v = { .c = c, .lend = lends(c) };
-	int64_t bytes = 0;
 	int n;
 
 	if (!v.lend)
@@ -336,29 +366,16 @@ static int64_t push_some(struct zcs_conn *c, unsigned *most, bool *again)
 		return 0;
 	}
 	n = fire(&v);
-	if (n < 0) {
-		*most = 1;
-		if (v.nr == 1 || n == -EAGAIN)
-			return failed(c, v.lend, n, again);
-		if (v.lend)
-			doubt(c);
-		return 0;
+	*most = n == (int)v.nr ? CALLS : 1;
+	if (n > 0) {
+		*again = false;
+		return hit(&v, (unsigned)n);
 	}
-	for (int i = 0; i < n; i++) {
-		fired(c, v.bytes[i], v.lend);
-		bytes += v.bytes[i];
-	}
-	if (v.lend) { /* each has a completion of its own */
-		tx_lent_well(c);
-		c->unreaped = (uint8_t)min_u64(c->unreaped + (unsigned)n - 1, UINT8_MAX);
-	}
-	/* The one behind the last was refused, and will say why when it is tried alone. */
-	if ((unsigned)n < v.nr && v.lend)
+	if (v.nr == 1 || n == -EAGAIN)
+		return failed(c, v.lend, n, again);
+	if (v.lend)
 		doubt(c);
-	*most = (unsigned)n < v.nr ? 1 : CALLS;
-	*again = false;
-	reap_due(c);
-	return bytes;
+	return 0;
 }
 
 int dgram_push(struct zcs_conn *c)

@@ -47,6 +47,7 @@ struct sim_knobs {
 	/* UDP */
 	unsigned fail_pct; /* the packet is built, and dropped again: a number is taken ... */
 	int fail_errno;	   /* ... and this is the error */
+	bool no_trains;	   /* UDP_SEGMENT is refused */
 	unsigned icmp_pct; /* a call tells of an earlier datagram, and sends none */
 	/* the peer's kernel */
 	uint64_t ack_min_ns, ack_max_ns; /* between two steps of it */

@@ -82,7 +82,7 @@ bool sim_dropped_last(struct sim_tcp *s)
 }
 
 /* The packet was built, and is dropped: its number, if it has one, is notified at once. */
-static ssize_t fail_built(struct sim_tcp *s, struct zobj *obj, uint64_t size, bool alone)
+static ssize_t fail_built(struct sim_tcp *s, struct zobj *obj, uint64_t size, bool alone, int err)
 {
 	if (obj) {
 		obj->len = obj->refs = 1;
@@ -91,7 +91,7 @@ static ssize_t fail_built(struct sim_tcp *s, struct zobj *obj, uint64_t size, bo
 	}
 	if (alone && size)
 		drop_expected(s, size);
-	return -s->k.fail_errno;
+	return -err;
 }
 
 /* alone: the caller is told the error, and believes it; of several, it asks once more. */
@@ -121,8 +121,10 @@ ssize_t kdgram_send(struct sim_tcp *s, const struct msghdr *msg, int flags, uint
 		kobj_abort(s, obj, size);
 		return -EAGAIN;
 	}
+	if (s->k.no_trains && segment && size > segment)
+		return fail_built(s, obj, 0, alone, EIO);
 	if (sim_pct(s->k.fail_pct))
-		return fail_built(s, obj, size, alone);
+		return fail_built(s, obj, size, alone, s->k.fail_errno);
 	note_lengths(s, size, segment);
 	ksend_take(s, msg, size, obj);
 	s->pushed = s->end;

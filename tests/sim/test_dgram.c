@@ -83,6 +83,7 @@ static void boundaries(void)
 	sim_default.sndbuf = 100000;
 	sim_default.again_pct = sim_pct(50) ? 20 : 0;
 	sim_default.icmp_pct = sim_pct(50) ? 20 : 0;
+	sim_default.no_trains = sim_pct(30);
 	c = open_with(sim_pct(50) ? ZCS_WAY_ZEROCOPY : ZCS_WAY_ADAPT);
 	send_any(c, 150);
 	sim_assert(app_stats(c).tx_bytes_lent > 0);
