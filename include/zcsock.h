@@ -257,9 +257,12 @@ struct zcs_conn_opts {
  * Takes a connected or connecting stream socket. TCP lends and maps, VSOCK lends where the kernel
  * can (6.7); kernel TLS, MPTCP and UNIX stream sockets are known, and copy. The descriptor is the
  * library's until CLOSED or detach; on failure it stays yours. opts may be NULL.
- * -EBADF, -ENOTSOCK, -ENOTCONN, -EINVAL (listening, or the context was abandoned), -EOPNOTSUPP (not
- * a stream), -EEXIST (polled by this context already), -E2BIG, -ENOMEM, -ENOSPC (epoll's limit); of
- * a connection that is broken already, what broke it: -ECONNRESET ...
+ * UDP sockets of IPv4 and IPv6 are taken as well, connected or not, to send by: each message is a
+ * datagram, or several (zcs_msg.segment). Receiving stays yours, by recvmmsg(2) on the descriptor;
+ * zcs_conn_recv, send_file, send_span and shutdown say -EOPNOTSUPP.
+ * -EBADF, -ENOTSOCK, -ENOTCONN, -EINVAL (listening, or the context was abandoned), -EOPNOTSUPP
+ * (neither a stream nor UDP), -EEXIST (polled by this context already), -E2BIG, -ENOMEM, -ENOSPC
+ * (epoll's limit); of a connection that is broken already, what broke it: -ECONNRESET ...
  */
 ZCS_MUST int zcs_conn_open(struct zcs_ctx *ctx, int fd, const struct zcs_conn_opts *opts,
 			   struct zcs_conn **conn_out);
@@ -299,7 +302,10 @@ struct zcs_msg {
 	size_t nr_iov;		 /* up to UINT32_MAX / 32 */
 	uint64_t token;		 /* comes back in the event; never looked at */
 	uint32_t flags;		 /* ZCS_COPY ... */
-	uint32_t reserved;
+	/* UDP: the message is datagrams of so many bytes, the last of what is left; 0: it is one */
+	uint32_t segment;
+	const struct sockaddr *dest; /* UDP: where to, if it is not connected; copied */
+	size_t dest_len;
 };
 
 /*
@@ -314,6 +320,12 @@ struct zcs_msg {
  * -EINVAL (flags that are unknown or exclude each other, head_len, a length sum over SSIZE_MAX,
  * ZCS_GIVE of what is not a buffer of yours),
  * -ENOMEM: nothing was taken.
+ * UDP: datagrams leave in order, each once or not at all; an empty message is an empty datagram.
+ * What the kernel refuses is no error of the connection: it is returned if that message was next
+ * (-EMSGSIZE, -EDESTADDRREQ, -EPERM, -ENOBUFS of a queue that dropped it, -ECONNREFUSED ...), and
+ * the status of its RELEASED otherwise; `bytes` of it were sent. -EMSGSIZE also at once, of more
+ * bytes than a datagram can hold (65,507 with IPv4, 65,527 with IPv6). With ZCS_MORE datagrams wait
+ * for those behind them, and leave together: sendmmsg(2).
  */
 ZCS_MUST int zcs_conn_send(struct zcs_conn *conn, const struct zcs_msg *msg);
 /*

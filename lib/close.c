@@ -139,7 +139,8 @@ void close_step(struct zcs_conn *c)
 	if (!c->shut_done && !c->error) {
 		/* The peer may see the end already. */
 		c->shut_wanted = c->shut_done = true;
-		zcsi_sys->shutdown(c->fd, SHUT_WR);
+		if (!c->dgram)
+			zcsi_sys->shutdown(c->fd, SHUT_WR);
 	}
 	if (is_acked(c) && tx_is_empty(c))
 		finish(c);
@@ -238,6 +239,8 @@ ZCS_EXPORT int zcs_conn_shutdown(struct zcs_conn *c)
 {
 	if (c->error)
 		return c->error;
+	if (c->dgram)
+		return -EOPNOTSUPP;
 	if (c->closing)
 		return -EPIPE;
 	c->shut_wanted = true;

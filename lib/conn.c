@@ -100,14 +100,16 @@ static void learn_socket(struct zcs_conn *c, const struct probe_socket *s)
 	int on = 1;
 
 	c->tcp = s->tcp;
-	c->inet = s->family == AF_INET || s->family == AF_INET6;
+	c->dgram = s->dgram;
+	c->ipv6 = s->family == AF_INET6;
+	c->inet = !s->dgram && (s->family == AF_INET || c->ipv6);
 	c->peer = s->peer;
 	c->local = s->local;
 	c->stamped = s->stamped;
 	c->connecting = s->state == TCP_SYN_SENT;
 	if (s->ulp)
 		c->no_lend = c->no_map = ZCS_R_ULP;
-	else if (!s->tcp && s->family != AF_VSOCK)
+	else if (!s->tcp && !s->dgram && s->family != AF_VSOCK)
 		c->no_lend = ZCS_R_NO_SO_ZEROCOPY;
 	else if (!s->zerocopy_on &&
 		 zcsi_sys->setsockopt(c->fd, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof(on)) < 0)
@@ -116,14 +118,15 @@ static void learn_socket(struct zcs_conn *c, const struct probe_socket *s)
 		c->no_map = ZCS_R_NO_MAP;
 }
 
-/* No line of VSOCK is known to be quiet, so that numbers cannot be found out there. */
-static void learn_vsock(struct zcs_conn *c, const struct zcs_conn_opts *o,
+/* No line of these is known to be quiet, so that numbers cannot be found out there. */
+static void learn_other(struct zcs_conn *c, const struct zcs_conn_opts *o,
 			const struct probe_socket *s)
 {
-	if (s->family != AF_VSOCK)
+	c->vsock = s->family == AF_VSOCK;
+	if (!c->vsock && !c->dgram)
 		return;
-	c->vsock = true;
-	c->flag_cap = VSOCK_FLAG_CAP;
+	if (c->vsock)
+		c->flag_cap = VSOCK_FLAG_CAP;
 	if (!c->no_lend && s->zerocopy_on && !o->prior_sends)
 		c->no_lend = ZCS_R_ADOPTING;
 }
@@ -145,7 +148,7 @@ static struct zcs_conn *conn_new(struct zcs_ctx *ctx, int fd, const struct zcs_c
 		return NULL;
 	}
 	learn_socket(c, s);
-	learn_vsock(c, o, s);
+	learn_other(c, o, s);
 	uring_join(c, c->adoption);
 	return c;
 }
@@ -288,7 +291,8 @@ static void note_error(struct zcs_conn *c)
 {
 	int err = socket_error(c);
 
-	if (err)
+	/* What ICMP says of a datagram does not break the socket. */
+	if (err && !c->dgram)
 		conn_fail(c, err);
 }
 

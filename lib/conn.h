@@ -65,6 +65,9 @@ struct zcs_conn {
 	bool tcp : 1;
 	bool inet : 1; /* of the IP families, TCP or with something on top */
 	bool vsock : 1;
+	bool dgram : 1;	   /* UDP: dgram.c */
+	bool no_train : 1; /* UDP_SEGMENT was refused */
+	bool ipv6 : 1;
 	bool connecting : 1;
 	bool closing : 1;
 	bool closed : 1;
@@ -129,9 +132,13 @@ static inline struct txq *txq_get(struct zcs_conn *c)
 	return c->q ? c->q : txq_make(c);
 }
 
+/* dgram.c */
+int dgram_push(struct zcs_conn *c);
+int dgram_check(const struct zcs_conn *c, const struct zcs_msg *in, size_t len);
+size_t dgram_max(const struct zcs_conn *c);
+
 /* vsock.c */
 size_t vsock_one_packet(struct iovec *vec, size_t nr);
-void vsock_settle_doubt(struct zcs_conn *c);
 /* Whether the kernel could not read what it was to send; VSOCK has one error for that and more. */
 static inline bool conn_is_fault(const struct zcs_conn *c, int error)
 {
@@ -211,7 +218,8 @@ bool msg_ref_pool(struct zcs_conn *c, const struct iovec *v); /* if it lies in t
 /* 0, or -ENOMEM, which one iovec without a head never meets. */
 static inline int msg_build(struct zcs_conn *c, struct msg *m, const struct zcs_msg *in)
 {
-	if (in->nr_iov != 1 || in->head_len)
+	m->segment = in->segment;
+	if (in->nr_iov != 1 || in->head_len || in->dest_len)
 		return msg_record(c, m, in);
 	m->nr_iov = 1;
 	m->one = in->iov[0];
@@ -221,6 +229,7 @@ static inline int msg_build(struct zcs_conn *c, struct msg *m, const struct zcs_
 
 /* What is unsent moves to memory of the library's own. 0, -ENOMEM: as before. */
 int msg_keep_copy(struct zcs_conn *c, struct msg *m);
+void *msg_name(const struct msg *m);
 void msg_drop(struct zcs_conn *c, struct msg *m);    /* gives up its references */
 void msg_condemn(struct zcs_conn *c, struct msg *m); /* the kernel may read it for ever */
 
@@ -228,6 +237,11 @@ void msg_condemn(struct zcs_conn *c, struct msg *m); /* the kernel may read it f
 #define REAP_EVERY 64 /* flagged calls: unread notifications hold option memory */
 int reap(struct zcs_conn *c, unsigned max); /* reads the error queue; messages read */
 void reap_some(struct zcs_conn *c);
+/*
+ * A flagged call failed, and may have taken a number all the same. If so its packet is gone already
+ * and the notification waits in the error queue. Room for a number was reserved. true: it had one.
+ */
+bool reap_doubt(struct zcs_conn *c);
 
 /* While sending: now and then. */
 static inline void reap_due(struct zcs_conn *c)

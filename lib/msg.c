@@ -19,6 +19,12 @@ static unsigned char *msg_marks(const struct msg *m)
 	return (unsigned char *)m->record + m->nr_iov * sizeof(struct iovec) + m->head_len;
 }
 
+/* Behind the marks, or behind the bytes of `own`. */
+void *msg_name(const struct msg *m)
+{
+	return m->own ? (char *)m->record + m->one.iov_len : (void *)(msg_marks(m) + m->nr_iov);
+}
+
 bool msg_ref_pool(struct zcs_conn *c, const struct iovec *v)
 {
 	struct pool *p = &c->ctx->pool;
@@ -35,11 +41,14 @@ int msg_record(struct zcs_conn *c, struct msg *m, const struct zcs_msg *in)
 	struct iovec *v;
 
 	m->nr_iov = in->nr_iov + skip;
-	m->head_len = in->head_len;
+	m->head_len = (uint16_t)in->head_len;
+	m->name_len = (uint8_t)in->dest_len;
 	m->record = chunk_alloc(c->ctx, &c->ctx->arena, ARENA_CHUNK,
-				m->nr_iov * (sizeof(*v) + 1) + m->head_len);
+				m->nr_iov * (sizeof(*v) + 1) + m->head_len + m->name_len);
 	if (!m->record)
 		return -ENOMEM;
+	if (m->name_len)
+		memcpy(msg_name(m), in->dest, m->name_len);
 	m->iov = v = m->record;
 	if (skip) {
 		v[0].iov_base = &v[m->nr_iov];
@@ -97,10 +106,12 @@ void msg_condemn(struct zcs_conn *c, struct msg *m)
 int msg_keep_copy(struct zcs_conn *c, struct msg *m)
 {
 	size_t left = m->len - m->sent, n = 0;
-	char *own = malloc(left);
+	char *own = malloc(left + m->name_len);
 
 	if (!own)
 		return -ENOMEM;
+	if (m->name_len)
+		memcpy(own + left, msg_name(m), m->name_len);
 	for (uint32_t i = m->iov_i; i < m->nr_iov; i++) {
 		const struct iovec *v = &M_IOV(m)[i];
 		size_t off = i == m->iov_i ? m->iov_off : 0;

@@ -430,15 +430,19 @@ int probe_socket(int fd, struct probe_socket *out)
 	ret = int_option(fd, SOL_SOCKET, SO_TYPE, &type);
 	if (ret < 0)
 		return ret == -EBADF || ret == -ENOTSOCK ? ret : -EOPNOTSUPP;
-	if (type != SOCK_STREAM)
-		return -EOPNOTSUPP;
 	if (int_option(fd, SOL_SOCKET, SO_DOMAIN, &out->family) < 0 ||
 	    int_option(fd, SOL_SOCKET, SO_PROTOCOL, &out->protocol) < 0)
 		return -EOPNOTSUPP;
 	if (int_option(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening) == 0 && listening)
 		return -EINVAL;
 
-	if (out->family == AF_INET || out->family == AF_INET6) {
+	out->dgram = type == SOCK_DGRAM && out->protocol == IPPROTO_UDP &&
+		     (out->family == AF_INET || out->family == AF_INET6);
+	if (type != SOCK_STREAM && !out->dgram)
+		return -EOPNOTSUPP;
+	if (out->dgram) {
+		out->state = TCP_ESTABLISHED;
+	} else if (out->family == AF_INET || out->family == AF_INET6) {
 		out->tcp = out->protocol == IPPROTO_TCP;
 		out->state = tcp_state(fd, &out->has_sent);
 		out->ulp = out->tcp && probe_has_ulp(fd);

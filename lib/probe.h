@@ -37,6 +37,7 @@ struct probe_socket {
 	bool zerocopy_on; /* SO_ZEROCOPY was already set */
 	bool stamped;	  /* receives come with time stamps (socket(7)) */
 	bool has_sent;	  /* TCP: bytes were sent, or are queued, before */
+	bool dgram;	  /* UDP, connected or not */
 	uint32_t peer;	  /* hash of the peer's address without port, never 0 */
 	uint32_t local;	  /* hash of our address, and whether the peer has the same; never 0 */
 };

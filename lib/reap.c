@@ -126,6 +126,15 @@ static int read_measured(struct zcs_conn *c, unsigned max)
 	return n;
 }
 
+bool reap_doubt(struct zcs_conn *c)
+{
+	uint64_t number = ledger_take(&c->ledger);
+
+	reap(c, UINT32_MAX);
+	ledger_take_back(&c->ledger);
+	return c->ledger.next > number;
+}
+
 int reap(struct zcs_conn *c, unsigned max)
 {
 	int n;
@@ -133,7 +142,7 @@ int reap(struct zcs_conn *c, unsigned max)
 	c->unreaped = 0;
 	ctx_look_at_clock(c->ctx);
 	/* Others may take the flag for nothing, and hand out the stream. */
-	if (!c->tcp && !(c->vsock && ledger_out(&c->ledger)))
+	if (!c->tcp && !c->dgram && !(c->vsock && ledger_out(&c->ledger)))
 		return 0;
 	if (c->send_way == ZCS_WAY_ADAPT && ledger_out(&c->ledger) &&
 	    later_is_due(&conn_link(c)->notes))

@@ -35,7 +35,7 @@ uint64_t rx_budget_room(const struct zcs_conn *c)
 
 void rx_ready(struct zcs_conn *c, uint32_t revents)
 {
-	if (c->connecting || c->closing)
+	if (c->connecting || c->closing || c->dgram)
 		return;
 	if (revents & EPOLLPRI)
 		c->rx_oob = c->rx_urgent = true;
@@ -341,6 +341,8 @@ ZCS_EXPORT int zcs_conn_recv(struct zcs_conn *c, struct zcs_span *spans, size_t 
 
 	if (!nr)
 		return -EINVAL;
+	if (c->dgram)
+		return -EOPNOTSUPP;
 	if (c->closing)
 		return -EPIPE;
 	if (c->connecting)

@@ -24,8 +24,7 @@ static inline int msg_check(const struct zcs_msg *m, size_t *len_out)
 {
 	size_t len = m->head_len;
 
-	if ((m->flags & ~SEND_FLAGS) | m->reserved || len > ZCS_HEAD_MAX ||
-	    m->nr_iov > UINT32_MAX / 32)
+	if (m->flags & ~SEND_FLAGS || len > ZCS_HEAD_MAX || m->nr_iov > UINT32_MAX / 32)
 		return -EINVAL;
 	if (m->flags & ZCS_COPY && m->flags & (ZCS_ZEROCOPY | ZCS_GIVE))
 		return -EINVAL;
@@ -254,7 +253,7 @@ static int push_and_say(struct zcs_conn *c, uint32_t i, uint32_t flags, int erro
 static bool stands_alone(const struct zcs_conn *c, const struct zcs_msg *in, const struct msg *m)
 {
 	return !m->iov && !(in->flags & (ZCS_MORE | ZCS_GIVE)) && tx_is_clear(c) && !c->ring &&
-	       m->len <= (m->lend ? c->flag_cap : TX_COPY_CAP) && !c->adoption &&
+	       !c->dgram && m->len <= (m->lend ? c->flag_cap : TX_COPY_CAP) && !c->adoption &&
 	       !(c->vsock && m->lend);
 }
 
@@ -326,7 +325,7 @@ static int accept_msg(struct zcs_conn *c, const struct zcs_msg *in, size_t len)
 		return accept_for_ring(c, m, in->flags);
 	if (stands_alone(c, in, m))
 		taken = tx_now(c, m);
-	if (taken == (ssize_t)len)
+	if (taken > 0 && taken == (ssize_t)len)
 		return sent_whole(c, m);
 	m->sync = !m->lent; /* what is lent in part has an event to tell all */
 	i = q->tail;
@@ -343,9 +342,13 @@ static int send_msg(struct zcs_conn *c, const struct zcs_msg *in)
 		r = check_give(c, in);
 	if (!r)
 		r = conn_refuses(c);
+	if (!r && c->dgram)
+		r = dgram_check(c, in, len);
+	else if (!r && (in->segment || in->dest || in->dest_len))
+		r = -EINVAL;
 	if (r)
 		return r;
-	if (!len) {
+	if (!len && !c->dgram) {
 		if (!(in->flags & ZCS_MORE))
 			(void)tx_flush(c);
 		return 1;
@@ -378,7 +381,7 @@ ZCS_EXPORT int zcs_conn_send_file(struct zcs_conn *c, int file, uint64_t off, ui
 				  uint64_t token)
 {
 	struct msg *m;
-	int r = conn_refuses(c);
+	int r = c->dgram ? -EOPNOTSUPP : conn_refuses(c);
 
 	if (!r && (file < 0 || off > INT64_MAX || len > INT64_MAX - off || !len))
 		r = file < 0 ? -EBADF : -EINVAL;
@@ -407,7 +410,7 @@ ZCS_EXPORT int zcs_conn_send_span(struct zcs_conn *c, const struct zcs_span *spa
 {
 	struct msg *m;
 	uint32_t i;
-	int r = conn_refuses(c);
+	int r = c->dgram ? -EOPNOTSUPP : conn_refuses(c);
 
 	if (!r &&
 	    (flags & ~(ZCS_MORE | ZCS_COPY | ZCS_ZEROCOPY) ||

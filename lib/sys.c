@@ -87,6 +87,11 @@ static ssize_t kernel_sendmsg(int fd, const struct msghdr *msg, int flags)
 	return CALL_AGAIN(sendmsg(fd, msg, flags | MSG_NOSIGNAL));
 }
 
+static int kernel_sendmmsg(int fd, struct mmsghdr *msgs, unsigned nr, int flags)
+{
+	return CALL_AGAIN(sendmmsg(fd, msgs, nr, flags | MSG_NOSIGNAL));
+}
+
 static ssize_t kernel_recv(int fd, void *buf, size_t len, int flags)
 {
 	return CALL_AGAIN(recv(fd, buf, len, flags));
@@ -322,6 +327,7 @@ const struct zcsi_sys zcsi_sys_kernel = {
 	.send = kernel_send,
 	.recv = kernel_recv,
 	.sendmsg = kernel_sendmsg,
+	.sendmmsg = kernel_sendmmsg,
 	.recvmsg = kernel_recvmsg,
 	.sendfile = kernel_sendfile,
 	.getsockopt = kernel_getsockopt,

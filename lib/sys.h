@@ -94,7 +94,8 @@ struct zcsi_sys {
 	/* Of one piece: costs less than with a msghdr, which the kernel has to fetch. */
 	ssize_t (*send)(int fd, const struct iovec *v, int flags); /* + MSG_NOSIGNAL */
 	ssize_t (*recv)(int fd, void *buf, size_t len, int flags);
-	ssize_t (*sendmsg)(int fd, const struct msghdr *msg, int flags); /* + MSG_NOSIGNAL */
+	ssize_t (*sendmsg)(int fd, const struct msghdr *msg, int flags);       /* + MSG_NOSIGNAL */
+	int (*sendmmsg)(int fd, struct mmsghdr *msgs, unsigned nr, int flags); /* + MSG_NOSIGNAL */
 	ssize_t (*recvmsg)(int fd, struct msghdr *msg, int flags);
 	/* sendfile(2) on a non-blocking socket; a SIGPIPE it causes is consumed. */
 	ssize_t (*sendfile)(int sock, int file, uint64_t *off, size_t len);

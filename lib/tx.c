@@ -189,8 +189,10 @@ static inline ssize_t call(struct zcs_conn *c, struct msg *m, const struct batch
 	/* A call that failed takes no number (guard 1). */
 	if (!GUARD(1) && r < 0 && flags & MSG_ZEROCOPY)
 		ledger_take(&c->ledger);
+	/* VSOCK says ENOMEM, and may have taken a number before (guard 19). */
 	if (r == -ENOMEM && c->vsock && flags & MSG_ZEROCOPY) {
-		vsock_settle_doubt(c);
+		if (GUARD(19))
+			reap_doubt(c);
 		return -ENOBUFS;
 	}
 	return r;
@@ -333,6 +335,8 @@ int tx_push(struct zcs_conn *c)
 
 	if (c->blocked || c->connecting || c->error)
 		return 0;
+	if (c->dgram)
+		return dgram_push(c);
 	while (c->q && c->q->cursor != tx_end(c)) {
 		ssize_t r;
 

@@ -54,7 +54,9 @@ struct msg {
 					/* iovecs, head and marks, in the arena; or `own` */
 					void *record;
 					/* when there is one, the first iovec is the head */
-					uint32_t head_len;
+					uint16_t head_len;
+					uint8_t name_len; /* of the datagrams' address */
+					uint32_t segment; /* bytes of each of them; 0: one */
 				};
 				uint64_t span_priv[2];
 			};
@@ -102,7 +104,7 @@ static inline void msg_clear(struct msg *m)
 	m->one = (struct iovec){ NULL, 0 };
 	m->nr_iov = m->iov_i = 0;
 	m->iov_off = 0;
-	m->span_priv[0] = m->span_priv[1] = 0; /* record, head_len */
+	m->span_priv[0] = m->span_priv[1] = 0; /* record, head_len ... */
 }
 
 /*

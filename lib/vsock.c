@@ -26,17 +26,3 @@ size_t vsock_one_packet(struct iovec *vec, size_t nr)
 	}
 	return i;
 }
-
-/*
- * A flagged call failed with ENOMEM, which says what ENOBUFS says elsewhere, or that a page was not
- * there. It may have taken a number before (guard 19). If so its packet is gone already, and the
- * notification waits in the error queue. Room for a number was reserved.
- */
-void vsock_settle_doubt(struct zcs_conn *c)
-{
-	if (!GUARD(19))
-		return;
-	ledger_take(&c->ledger);
-	reap(c, UINT32_MAX);
-	ledger_take_back(&c->ledger);
-}

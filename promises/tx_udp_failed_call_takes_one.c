@@ -62,6 +62,8 @@ const struct promise promise_tx_udp_failed_call_takes_one = {
 		"On UDP a flagged send that fails after the packet was built (EMSGSIZE of a segment) takes "
 		"a number, which is notified; sendmmsg of good, bad, good returns 1 and takes two.",
 	.source = "net/ipv4/udp.c udp_send_skb; net/ipv4/ip_output.c __ip_append_data",
-	.otherwise = "Nothing depends on it: UDP is not sent by this version.",
+	.otherwise =
+		"One that takes none is understood as well: after a failure the error queue tells "
+		"(guard 20).",
 	.run = run,
 };

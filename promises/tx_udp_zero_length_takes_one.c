@@ -19,6 +19,6 @@ const struct promise promise_tx_udp_zero_length_takes_one = {
 	.id = "tx_udp_zero_length_takes_one",
 	.sentence = "On UDP a flagged send of 0 bytes takes a number and is notified.",
 	.source = "net/ipv4/ip_output.c __ip_append_data",
-	.otherwise = "Nothing depends on it: UDP is not sent by this version.",
+	.otherwise = "Nothing would be lost: an empty datagram is never flagged.",
 	.run = run,
 };

@@ -46,6 +46,7 @@ FEATURES = (
      'net-span net-lowat net-inside net-trust net-mended_recv net-stamps'),
     ('files: sendfile', 'net-file net-ring-file'),
     ('forward what was received', 'net-relay net-ring-relay'),
+    ('UDP: send without a copy', 'net-udp'),
     ('VSOCK streams: send without a copy', 'net-vsock promises-tx_vsock_takes_option'),
     ('UNIX and MPTCP, by copying', 'net-refuse/unix__stream net-refuse/mptcp__pair'),
     ('kernel TLS, also switched on later, by copying',

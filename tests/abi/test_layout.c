@@ -35,13 +35,16 @@ AT(zcs_span, flags, 16);
 AT(zcs_span, rx_time_ns, 24);
 AT(zcs_span, priv, 32);
 
-SIZE(zcs_msg, 56);
+SIZE(zcs_msg, 72);
 AT(zcs_msg, head, 8);
 AT(zcs_msg, head_len, 16);
 AT(zcs_msg, iov, 24);
 AT(zcs_msg, nr_iov, 32);
 AT(zcs_msg, token, 40);
 AT(zcs_msg, flags, 48);
+AT(zcs_msg, segment, 52);
+AT(zcs_msg, dest, 56);
+AT(zcs_msg, dest_len, 64);
 
 SIZE(zcs_ctx_opts, 56);
 AT(zcs_ctx_opts, lent_max, 8);

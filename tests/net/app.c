@@ -135,6 +135,9 @@ int app_send(struct app *a, const struct shape *s)
 	msg.head = s->head ? head : NULL;
 	msg.head_len = s->head;
 	msg.flags = s->flags;
+	msg.segment = s->segment;
+	msg.dest = (const struct sockaddr *)s->dest;
+	msg.dest_len = s->dest_len;
 	l->token = ++a->last_token << 20 | (uint64_t)(l - a->loans);
 	msg.token = l->token;
 	ret = zcs_conn_send(a->conn, &msg);

@@ -172,6 +172,9 @@ struct shape {
 	unsigned nr_iov; /* 0: 1 */
 	uint32_t flags;
 	unsigned misalign; /* bytes past a page boundary */
+	uint32_t segment;  /* of datagrams, and where to */
+	const struct sockaddr_storage *dest;
+	size_t dest_len;
 };
 
 struct app *app_open(struct net *n, int fd, const struct zcs_conn_opts *opts);

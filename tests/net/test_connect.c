@@ -141,7 +141,7 @@ static void open__refuses(void **state)
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(zcs_conn_open(net.ctx, fd, NULL, &conn), -ENOTCONN);
 	assert_int_equal(close(fd), 0);
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(zcs_conn_open(net.ctx, fd, NULL, &conn), -EOPNOTSUPP);
 	assert_int_equal(close(fd), 0);
 	listener = net_listen(NET_V4, NET_LO, &to, &len);

@@ -166,7 +166,9 @@ static int pass(struct app_msg *m, const struct app_send *what)
 	msg.token = (uint64_t)(m - c->app->msgs) + 1;
 	msg.head = head;
 	msg.head_len = what->head;
+	msg.segment = what->segment;
 	sim_expect(c->tcp, m->total, c->key, c->tx_pos);
+	(void)sim_dropped_last(c->tcp);
 	ret = zcs_conn_send(c->conn, &msg);
 	sim_trace("app: %u sends %zu+%zu flags %x: %d", c->key, what->head, what->len, what->flags,
 		  ret);
@@ -199,7 +201,8 @@ int app_send(struct app_conn *c, const struct app_send *what)
 			zcs_buf_free(c->app->ctx, mem), m->mem = NULL;
 		return ret;
 	}
-	sim_unexpect(c->tcp, m->total);
+	if (!sim_dropped_last(c->tcp))
+		sim_unexpect(c->tcp, m->total);
 	if (pool)
 		zcs_buf_free(c->app->ctx, mem);
 	else

@@ -71,6 +71,7 @@ struct app_send {
 	size_t head;	 /* of the head */
 	unsigned pieces; /* iovecs; 0: one */
 	uint32_t flags;
+	uint32_t segment;
 	bool pool;   /* from zcs_buf_alloc */
 	size_t skew; /* the memory starts this far behind a page */
 };

@@ -302,6 +302,7 @@ void sim_end(void)
 		kerrq_free(s);
 		krx_purge(s);
 		free(s->expects);
+		free(s->dgrams);
 		free(s);
 	}
 	list_init(&sim_socks);

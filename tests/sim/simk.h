@@ -35,6 +35,7 @@ struct sim_knobs {
 	uint32_t zc_start; /* the number of the first flagged call */
 	int zc_refuse;	   /* errno of setsockopt(SO_ZEROCOPY), or 0 */
 	int protocol;	   /* SO_PROTOCOL; 0: TCP */
+	bool dgram;	   /* UDP; a connected socket */
 	int send_refuse;   /* errno of flagged calls, or 0 */
 	/* sending */
 	uint32_t sndbuf;	  /* bytes not acknowledged */
@@ -43,6 +44,11 @@ struct sim_knobs {
 	unsigned again_pct;	  /* sendmsg takes nothing although it fits */
 	unsigned nomem_pct;	  /* VSOCK: a flagged call fails with ENOMEM ... */
 	unsigned nomem_takes_pct; /* ... and has taken a number */
+	/* UDP */
+	unsigned fail_pct; /* the packet is built, and dropped again: a number is taken ... */
+	int fail_errno;	   /* ... and this is the error */
+	bool no_trains;	   /* UDP_SEGMENT is refused */
+	unsigned icmp_pct; /* a call tells of an earlier datagram, and sends none */
 	/* the peer's kernel */
 	uint64_t ack_min_ns, ack_max_ns; /* between two steps of it */
 	uint32_t ack_max;		 /* bytes it takes in a step */
@@ -158,6 +164,10 @@ struct sim_knobs *sim_knobs(struct sim_tcp *s);
 /* The next len bytes that go out are those of stream key from position pos. */
 void sim_expect(struct sim_tcp *s, uint64_t len, uint32_t key, uint64_t pos);
 void sim_unexpect(struct sim_tcp *s, uint64_t len); /* the last len of them */
+/* UDP: the datagrams that the peer got; into at most max of lens. */
+size_t sim_peer_datagrams(const struct sim_tcp *s, const uint32_t **lens_out);
+/* Whether the datagram expected last was dropped by the kernel since this was asked before. */
+bool sim_dropped_last(struct sim_tcp *s);
 
 uint64_t sim_tcp_end(const struct sim_tcp *s);	/* bytes that the kernel accepted */
 uint64_t sim_peer_got(const struct sim_tcp *s); /* bytes that the peer read */

@@ -127,6 +127,9 @@ struct sim_tcp {
 	uint64_t end, sent, delivered, acked, pushed;
 	uint64_t cork_until;
 	bool stepping, fin_queued, fin_acked, peer_fin_seen, peer_reset_seen;
+	uint32_t *dgrams; /* lengths, as sent */
+	size_t nr_dgrams, max_dgrams;
+	bool dropped_last, icmp;
 	struct expect *expects;
 	size_t nr_expects, max_expects;
 	/* error queue */
@@ -185,9 +188,20 @@ ssize_t sim_sys_send(int fd, const struct iovec *v, int flags);
 ssize_t sim_sys_sendmsg(int fd, const struct msghdr *msg, int flags);
 ssize_t sim_sys_sendfile(int sock, int file, uint64_t *off, size_t len);
 
+/* Parts of sending: an object and its charge, or NULL; given up; memory that is there; a piece */
+struct zobj *kobj_get(struct sim_tcp *s, uint64_t size);
+void kobj_abort(struct sim_tcp *s, struct zobj *obj, uint64_t size);
+uint64_t ksend_readable(const struct msghdr *msg, uint64_t n);
+void ksend_take(struct sim_tcp *s, const struct msghdr *msg, uint64_t n, struct zobj *obj);
+
 /* More of a request of a ring: bytes, or a negative errno; never 0. */
 ssize_t ksend_some(struct sim_tcp *s, const struct msghdr *msg, uint64_t size, struct zobj *obj,
 		   int flags);
+
+/* simk_dgram.c */
+ssize_t kdgram_send(struct sim_tcp *s, const struct msghdr *msg, int flags, uint64_t size,
+		    bool alone);
+int sim_sys_sendmmsg(int fd, struct mmsghdr *msgs, unsigned nr, int flags);
 
 /* simk_ring.c */
 extern const struct ring_ops sim_ring;

@@ -35,12 +35,12 @@ static int get_socket_opt(struct sim_tcp *s, int name, void *val, socklen_t *len
 
 	switch (name) {
 	case SO_TYPE:
-		return put_int(val, len, SOCK_STREAM);
+		return put_int(val, len, s->k.dgram ? SOCK_DGRAM : SOCK_STREAM);
 	case SO_DOMAIN:
 		return put_int(val, len, s->k.family);
 	case SO_PROTOCOL:
-		if (s->k.family == AF_VSOCK)
-			return put_int(val, len, 0);
+		if (s->k.family == AF_VSOCK || s->k.dgram)
+			return put_int(val, len, s->k.dgram ? IPPROTO_UDP : 0);
 		return put_int(val, len, s->k.protocol ? s->k.protocol : IPPROTO_TCP);
 	case SO_ACCEPTCONN:
 	case SO_MARK:
@@ -103,8 +103,9 @@ int sim_sys_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
 	sim_trace("  level %d, option %d", level, name);
 	if (level == SOL_SOCKET)
 		return get_socket_opt(s, name, val, len);
-	return level == SOL_TCP && s->k.family != AF_VSOCK ? get_tcp_opt(s, name, val, len)
-							   : -ENOPROTOOPT;
+	return level == SOL_TCP && s->k.family != AF_VSOCK && !s->k.dgram
+		       ? get_tcp_opt(s, name, val, len)
+		       : -ENOPROTOOPT;
 }
 
 static int set_lowat(struct sim_tcp *s, int v)
@@ -187,5 +188,6 @@ int sim_sys_setsockopt(int fd, int level, int name, const void *val, socklen_t l
 	sim_trace("  level %d, option %d = %d", level, name, v);
 	if (level == SOL_SOCKET)
 		return set_socket_opt(s, name, val, v);
-	return level == SOL_TCP && s->k.family != AF_VSOCK ? set_tcp_opt(s, name, v) : -ENOPROTOOPT;
+	return level == SOL_TCP && s->k.family != AF_VSOCK && !s->k.dgram ? set_tcp_opt(s, name, v)
+									  : -ENOPROTOOPT;
 }

@@ -57,7 +57,7 @@ static struct zobj *new_obj(struct sim_tcp *s)
 }
 
 /* msg_zerocopy_realloc. Charged is the whole request; what is not accepted stays charged, too. */
-static struct zobj *obj_get(struct sim_tcp *s, uint64_t size)
+struct zobj *kobj_get(struct sim_tcp *s, uint64_t size)
 {
 	struct zobj *obj = shared_obj(s, size), *fresh = NULL;
 
@@ -75,7 +75,7 @@ static struct zobj *obj_get(struct sim_tcp *s, uint64_t size)
 }
 
 /* Nothing was accepted: no number is taken. */
-static void obj_abort(struct sim_tcp *s, struct zobj *obj, uint64_t size)
+void kobj_abort(struct sim_tcp *s, struct zobj *obj, uint64_t size)
 {
 	uint64_t pages = (size >> 12) + 2;
 
@@ -106,7 +106,7 @@ static uint64_t room(struct sim_tcp *s, uint64_t size)
 }
 
 /* The bytes of msg that can be read, at most n, as the kernel would take them. */
-static uint64_t readable(const struct msghdr *msg, uint64_t n)
+uint64_t ksend_readable(const struct msghdr *msg, uint64_t n)
 {
 	uint64_t at = 0;
 
@@ -158,7 +158,7 @@ static void set_hold(struct piece *p)
 	p->hold_until = s->k.hold_ns ? sim.now + sim_rnd((uint32_t)s->k.hold_ns) : UINT64_MAX;
 }
 
-static void take(struct sim_tcp *s, const struct msghdr *msg, uint64_t n, struct zobj *obj)
+void ksend_take(struct sim_tcp *s, const struct msghdr *msg, uint64_t n, struct zobj *obj)
 {
 	struct piece *p = piece_new(s, n);
 
@@ -212,7 +212,7 @@ static int vsock_begin(struct sim_tcp *s, const struct msghdr *msg, uint64_t siz
 	if (size > 65536 || pages > 17)
 		sim_fail("socket %d: %llu bytes of %zu pages are more than a packet", s->id,
 			 (unsigned long long)size, pages);
-	obj = obj_get(s, size);
+	obj = kobj_get(s, size);
 	if (!obj)
 		return -ENOMEM;
 	if (!sim_pct(s->k.nomem_pct)) {
@@ -220,7 +220,7 @@ static int vsock_begin(struct sim_tcp *s, const struct msghdr *msg, uint64_t siz
 		return 0;
 	}
 	if (!sim_pct(s->k.nomem_takes_pct)) {
-		obj_abort(s, obj, size);
+		kobj_abort(s, obj, size);
 		return -ENOMEM;
 	}
 	obj->len = obj->refs = 1;
@@ -240,7 +240,7 @@ static ssize_t tcp_send(struct sim_tcp *s, const struct msghdr *msg, int flags, 
 
 	if (flagged && s->k.send_refuse)
 		return -s->k.send_refuse;
-	if (flagged && !vsock && !(obj = obj_get(s, size)))
+	if (flagged && !vsock && !(obj = kobj_get(s, size)))
 		return -ENOBUFS;
 	err = may_not_send(s);
 	if (flagged && vsock && !err && room(s, 1))
@@ -249,7 +249,7 @@ static ssize_t tcp_send(struct sim_tcp *s, const struct msghdr *msg, int flags, 
 		n = room(s, size);
 		if (n < size)
 			s->nospace = true;
-		ok = readable(msg, n);
+		ok = ksend_readable(msg, n);
 		if (n && !ok)
 			err = vsock ? -ENOMEM : -EFAULT;
 		else if (!n)
@@ -257,12 +257,12 @@ static ssize_t tcp_send(struct sim_tcp *s, const struct msghdr *msg, int flags, 
 		n = ok;
 	}
 	if (err || !n) {
-		obj_abort(s, obj, size);
+		kobj_abort(s, obj, size);
 		return err;
 	}
 	if (obj && vsock && n < size)
 		obj->copied = true;
-	take(s, msg, n, obj);
+	ksend_take(s, msg, n, obj);
 	pushed(s, flags);
 	return (ssize_t)n;
 }
@@ -289,10 +289,10 @@ ssize_t ksend_some(struct sim_tcp *s, const struct msghdr *msg, uint64_t size, s
 		s->nospace = true;
 	if (!n)
 		return -EAGAIN;
-	n = readable(msg, n);
+	n = ksend_readable(msg, n);
 	if (!n)
 		return -EFAULT;
-	take(s, msg, n, obj);
+	ksend_take(s, msg, n, obj);
 	pushed(s, flags);
 	return (ssize_t)n;
 }
@@ -324,7 +324,7 @@ ssize_t sim_sys_sendmsg(int fd, const struct msghdr *msg, int flags)
 		sim_fail("a sendmsg that may block");
 	for (size_t i = 0; i < msg->msg_iovlen; i++)
 		size += msg->msg_iov[i].iov_len;
-	n = tcp_send(s, msg, flags, size);
+	n = s->k.dgram ? kdgram_send(s, msg, flags, size, true) : tcp_send(s, msg, flags, size);
 	pay(flags & MSG_ZEROCOPY ? &sim.flag_price : &sim.copy_price, n);
 	sim_trace("  %zd of %llu%s%s, next number %u", n, (unsigned long long)size,
 		  flags & MSG_ZEROCOPY ? " zerocopy" : "", flags & MSG_MORE ? " more" : "",

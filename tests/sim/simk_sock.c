@@ -194,8 +194,8 @@ static int tcp_connect(int fd, const struct sockaddr *addr, socklen_t len)
 		return err;
 	if (len < sizeof(addr->sa_family) || addr->sa_family != AF_UNSPEC)
 		return -EINVAL;
-	if (s->k.family == AF_VSOCK)
-		sim_fail("socket %d: VSOCK cannot be disconnected", s->id);
+	if (s->k.family == AF_VSOCK || s->k.dgram)
+		sim_fail("socket %d: a disconnect brings nothing back here", s->id);
 	if (s->state == TCP_CLOSE)
 		return 0;
 	s->err = ECONNRESET;
@@ -371,6 +371,7 @@ const struct zcsi_sys sim_table = {
 	.send = sim_sys_send,
 	.recv = sim_sys_recv,
 	.sendmsg = sim_sys_sendmsg,
+	.sendmmsg = sim_sys_sendmmsg,
 	.recvmsg = sim_sys_recvmsg,
 	.sendfile = sim_sys_sendfile,
 	.getsockopt = sim_sys_getsockopt,

@@ -353,7 +353,7 @@ static void socket__refusals(void **state)
 	struct probe_socket out;
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	int listener = listen_on_loopback(AF_INET, &addr);
-	int udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int unix_dgram = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	int tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int local = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -361,7 +361,7 @@ static void socket__refusals(void **state)
 	assert_int_equal(probe_socket(-1, &out), -EBADF);
 	assert_int_equal(probe_socket(null, &out), -ENOTSOCK);
 	assert_int_equal(probe_socket(listener, &out), -EINVAL);
-	assert_int_equal(probe_socket(udp, &out), -EOPNOTSUPP);
+	assert_int_equal(probe_socket(unix_dgram, &out), -EOPNOTSUPP);
 	assert_int_equal(probe_socket(tcp, &out), -ENOTCONN);
 	assert_int_equal(probe_socket(local, &out), -ENOTCONN);
 	/* A refused attempt, learned of later. */
@@ -371,7 +371,7 @@ static void socket__refusals(void **state)
 		assert_int_equal(probe_socket(tcp, &out), -ECONNREFUSED);
 	assert_int_equal(probe_socket(tcp, &out), -ENOTCONN);
 	close(null);
-	close(udp);
+	close(unix_dgram);
 	close(tcp);
 	close(local);
 }

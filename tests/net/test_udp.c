@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: MIT
+/* UDP: what arrives are the datagrams that were sent, each once, in order, with its bytes. */
+#include "net.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#define LENGTHS (1 << 20)
+
+struct udp {
+	struct net net;
+	struct app *app;
+	int far;
+	struct sockaddr_storage to;
+	socklen_t to_len;
+	/* the lengths that are to come */
+	uint32_t *lengths;
+	size_t nr, got;
+	uint64_t rx_pos;
+};
+
+static const struct zcs_conn_opts lend = { .size = sizeof(lend), .send_way = ZCS_WAY_ZEROCOPY };
+
+static void address(struct udp *u, const struct net_where *w)
+{
+	struct sockaddr_in *v4 = (struct sockaddr_in *)&u->to;
+	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&u->to;
+
+	memset(&u->to, 0, sizeof(u->to));
+	if (w->family == NET_V6) {
+		v6->sin6_family = AF_INET6;
+		inet_pton(AF_INET6, w->path == NET_LO ? "::1" : "fd99::2", &v6->sin6_addr);
+		u->to_len = sizeof(*v6);
+	} else {
+		v4->sin_family = AF_INET;
+		inet_pton(AF_INET, w->path == NET_LO ? "127.0.0.1" : "10.99.0.2", &v4->sin_addr);
+		u->to_len = sizeof(*v4);
+	}
+}
+
+static int far_socket(struct udp *u, const struct net_where *w)
+{
+	int fd, room = 64 << 20;
+
+	if (w->path == NET_VETH && !net_has_veth())
+		skip();
+	address(u, w);
+	if (w->path == NET_VETH)
+		net_go_far();
+	fd = socket(u->to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	net_go_near();
+	assert_true(fd >= 0);
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)) < 0)
+		net_set(fd, SOL_SOCKET, SO_RCVBUF, room);
+	assert_int_equal(bind(fd, (struct sockaddr *)&u->to, u->to_len), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&u->to, &u->to_len), 0);
+	return fd;
+}
+
+/* Until a neighbour is known few packets wait for it, and the rest is dropped. */
+static void warm_up(struct udp *u, int near)
+{
+	struct pollfd pfd = { u->far, POLLIN, 0 };
+	char c;
+
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(sendto(near, "", 1, 0, (struct sockaddr *)&u->to, u->to_len), 1);
+		if (poll(&pfd, 1, 50 * (int)slowness()) == 1)
+			break;
+	}
+	while (poll(&pfd, 1, 100) == 1)
+		assert_int_equal(recv(u->far, &c, 1, 0), 1);
+}
+
+static void udp_open(struct udp *u, const struct net_where *w, bool connected,
+		     const struct zcs_conn_opts *opts)
+{
+	int near;
+
+	memset(u, 0, sizeof(*u));
+	u->lengths = calloc(LENGTHS, sizeof(*u->lengths));
+	u->far = far_socket(u, w);
+	near = socket(u->to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_true(near >= 0);
+	if (connected)
+		assert_int_equal(connect(near, (struct sockaddr *)&u->to, u->to_len), 0);
+	warm_up(u, near);
+	net_start(&u->net, NULL);
+	u->app = app_open(&u->net, near, opts);
+	u->app->tx_seed = 5;
+}
+
+/* Takes what has come; fails on anything that is not the next datagram. */
+static void take(struct udp *u)
+{
+	static char buf[65536];
+	ssize_t n;
+
+	while ((n = recv(u->far, buf, sizeof(buf), 0)) >= 0) {
+		assert_true(u->got < u->nr);
+		assert_int_equal(n, u->lengths[u->got]);
+		u->got++;
+		assert_int_equal(stream_check(5, u->rx_pos, buf, (size_t)n), n);
+		u->rx_pos += (uint64_t)n;
+	}
+	assert_int_equal(errno, EAGAIN);
+}
+
+static void step(struct udp *u)
+{
+	net_take(&u->net);
+	take(u);
+	if (net_now_ms() > u->net.deadline)
+		fail_msg("time is up: %zu of %zu datagrams came, %zu loans are out", u->got, u->nr,
+			 u->app->out);
+}
+
+static void expect(struct udp *u, const struct shape *s)
+{
+	size_t left = s->head + s->len, one = s->segment ? s->segment : left;
+
+	do {
+		assert_true(u->nr < LENGTHS);
+		u->lengths[u->nr++] = (uint32_t)(left < one ? left : one);
+		left -= left < one ? left : one;
+	} while (left);
+}
+
+static void fire(struct udp *u, const struct shape *s)
+{
+	int r;
+
+	while ((r = app_send(u->app, s)) == -EAGAIN)
+		step(u);
+	if (r < 0)
+		fail_msg("zcs_conn_send: %s", strerror(-r));
+	expect(u, s);
+	take(u);
+}
+
+static void all_arrive(struct udp *u)
+{
+	while (u->got < u->nr || u->app->out)
+		step(u);
+	assert_int_equal(u->rx_pos, u->app->tx_pos);
+}
+
+static void udp_close(struct udp *u)
+{
+	struct zcs_stats st;
+
+	app_stats(u->app, &st);
+	assert_int_equal(st.unknown_notifications, 0);
+	zcs_conn_close(u->app->conn);
+	while (!u->app->closed)
+		step(u);
+	assert_int_equal(u->app->closed_status, 0);
+	assert_int_equal(u->app->condemned, 0);
+	net_finish(&u->net);
+	close(u->far);
+	free(u->lengths);
+}
+
+/* Single datagrams and trains, of pieces at odd places, lent and copied. */
+static void send__every_size(void **state)
+{
+	static const uint32_t flags[] = { 0, ZCS_ZEROCOPY, ZCS_COPY, ZCS_MORE };
+	const struct net_where *w = *state;
+	uint64_t r = 11;
+	struct udp u;
+
+	udp_open(&u, w, true, NULL);
+	for (unsigned i = 0; i < tries(3000); i++) {
+		struct shape s = { .flags = flags[net_random(&r) % 4] };
+
+		s.segment = net_random(&r) % 2 ? 500 + net_random(&r) % 900 : 0;
+		s.len = net_random(&r) % (s.segment ? 200000 : 3 * 1400);
+		s.head = net_random(&r) % 4 ? 0 : net_random(&r) % 200;
+		s.nr_iov = s.len > 100 ? 1 + net_random(&r) % 20 : 1;
+		s.misalign = net_random(&r) % 2 ? net_random(&r) % 4096 : 0;
+		fire(&u, &s);
+	}
+	assert_int_equal(zcs_conn_flush(u.app->conn), 0);
+	all_arrive(&u);
+	assert_true(u.app->how & ZCS_LENT);
+	udp_close(&u);
+}
+
+static void send__to_an_address(void **state)
+{
+	struct shape s = { .len = 14000, .segment = 1400 };
+	struct udp u;
+
+	udp_open(&u, *state, false, &lend);
+	assert_int_equal(app_send(u.app, &s), -EDESTADDRREQ);
+	u.app->tx_pos = 0;
+	s.dest = &u.to;
+	s.dest_len = u.to_len;
+	for (unsigned i = 0; i < tries(300); i++) {
+		s.flags = i % 3 == 0 ? ZCS_COPY : i % 3 == 1 ? ZCS_MORE : 0;
+		s.nr_iov = 1 + i % 3;
+		fire(&u, &s);
+	}
+	assert_int_equal(zcs_conn_flush(u.app->conn), 0);
+	all_arrive(&u);
+	udp_close(&u);
+}
+
+/* An empty datagram is one; it is never lent, for it would take a number. */
+static void send__empty(void **state)
+{
+	struct udp u;
+
+	udp_open(&u, *state, true, &lend);
+	for (int i = 0; i < 20; i++) {
+		fire(&u, &(struct shape){ .len = 0, .flags = i % 2 ? ZCS_MORE : 0 });
+		fire(&u, &(struct shape){ .len = 3000, .flags = i % 3 ? ZCS_MORE : 0 });
+	}
+	assert_int_equal(zcs_conn_flush(u.app->conn), 0);
+	all_arrive(&u);
+	udp_close(&u);
+}
+
+/* What cannot be sent is refused, or is an error of its own; nothing else is lost or repeated. */
+static void send__bad_among_good(void **state)
+{
+	static const struct {
+		size_t len;
+		uint32_t segment;
+		int error;
+	} bad[] = {
+		{ 65508, 0, -EMSGSIZE }, /* more than a datagram can hold (65,507 with IPv4) */
+		{ 100000, 1400000, -EMSGSIZE },
+		{ 30000, 2000,
+		  -EMSGSIZE }, /* a segment that is larger than the MTU: the kernel's */
+	};
+	struct shape good = { .len = 14000, .segment = 1400, .flags = ZCS_MORE };
+	struct udp u;
+	uint64_t pos;
+	int r;
+
+	udp_open(&u, *state, true, &lend);
+	net_lo_mtu(1500);
+	for (unsigned i = 0; i < 300; i++) {
+		struct shape s = { .len = bad[i % 3].len, .segment = bad[i % 3].segment };
+
+		good.flags = i % 2 ? ZCS_MORE : 0;
+		fire(&u, &good);
+		fire(&u, &good);
+		pos = u.app->tx_pos;
+		r = app_send(u.app, &s);
+		u.app->tx_pos = pos;
+		if (r < 0)
+			assert_int_equal(r, bad[i % 3].error);
+		fire(&u, &good);
+	}
+	assert_int_equal(zcs_conn_flush(u.app->conn), 0);
+	all_arrive(&u);
+	udp_close(&u);
+}
+
+/* Nobody listens any more: each error belongs to one message, and the socket goes on. */
+static void send__nobody_listens(void **state)
+{
+	struct shape s = { .len = 5000, .segment = 1000 };
+	struct udp u;
+
+	udp_open(&u, *state, true, &lend);
+	fire(&u, &s);
+	all_arrive(&u);
+	close(u.far);
+	for (int i = 0; i < 100; i++) {
+		assert_true(app_send(u.app, &s) >= -ECONNREFUSED);
+		net_take(&u.net);
+	}
+	while (u.app->out)
+		net_take(&u.net);
+	assert_int_equal(u.app->errors, 0);
+	u.far = socket(u.to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	udp_close(&u);
+}
+
+/* No notification has room: all is copied, and nothing waits for one. */
+static void send__no_option_memory(void **state)
+{
+	struct shape s = { .len = 20000, .segment = 1000 };
+	struct zcs_stats st;
+	struct udp u;
+
+	if (net_sysctl("core/optmem_max", "100") < 0)
+		skip();
+	udp_open(&u, *state, true, &lend);
+	for (unsigned i = 0; i < 500; i++) {
+		s.flags = i % 10 ? ZCS_MORE : 0;
+		fire(&u, &s);
+	}
+	assert_int_equal(zcs_conn_flush(u.app->conn), 0);
+	all_arrive(&u);
+	app_stats(u.app, &st);
+	assert_int_equal(net_sysctl("core/optmem_max", "131072"), 0);
+	assert_true(st.tx_enobufs_optmem > 0);
+	assert_int_equal(st.tx_bytes_lent, 0);
+	udp_close(&u);
+}
+
+/* A receiver that does not read: what is lost is lost by the socket there, not here. */
+static void recv__is_the_callers(void **state)
+{
+	struct zcs_span span;
+	struct udp u;
+
+	udp_open(&u, *state, true, NULL);
+	assert_int_equal(zcs_conn_recv(u.app->conn, &span, 1, 0), -EOPNOTSUPP);
+	assert_int_equal(zcs_conn_shutdown(u.app->conn), -EOPNOTSUPP);
+	udp_close(&u);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		NET_TEST_ON(send__every_size, NET_V4, NET_LO),
+		NET_TEST_ON(send__every_size, NET_V6, NET_LO),
+		NET_TEST_ON(send__every_size, NET_V4, NET_VETH),
+		NET_TEST_ON(send__every_size, NET_V6, NET_VETH),
+		NET_TEST_ON(send__to_an_address, NET_V4, NET_LO),
+		NET_TEST_ON(send__to_an_address, NET_V6, NET_VETH),
+		NET_TEST_ON(send__empty, NET_V4, NET_LO),
+		NET_TEST_ON(send__empty, NET_V6, NET_LO),
+		NET_TEST_ON(send__bad_among_good, NET_V4, NET_LO),
+		NET_TEST_ON(send__nobody_listens, NET_V4, NET_LO),
+		NET_TEST_ON(send__nobody_listens, NET_V6, NET_LO),
+		NET_TEST_ON(send__no_option_memory, NET_V4, NET_LO),
+		NET_TEST_ON(recv__is_the_callers, NET_V4, NET_LO),
+	};
+
+	return NET_MAIN(tests);
+}
