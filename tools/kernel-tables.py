@@ -92,13 +92,16 @@ def elsewhere(build):
 
 
 def feature(tests, results):
-    """yes, no, what is done instead, or a dash when it could not be tried."""
-    outcome = set()
+    """yes, no, what is done instead, a dash when it could not be tried; None: none was run."""
+    outcome, run = set(), False
     for pattern in tests.split():
         test, _, case = pattern.partition('/')
         names = fnmatch.filter((name for name in results if '/' not in name), test)
         outcome |= {results[name] for name in names} or {'skip'}
+        run = run or bool(names)
         outcome |= {'skip'} if case and results.get(pattern) == 'skip' else set()
+    if not run:
+        return None
     if 'fail' in outcome:
         return 'no'
     if 'broken' in outcome:
@@ -193,7 +196,8 @@ def main(*args):
     kernels = merged(here(build), elsewhere(build))
     told = {kernel: {f'`{row[0]}`': seen[f'promises-{row[0]}'] for row in promises
                      if f'promises-{row[0]}' in seen} for kernel, seen in kernels.items()}
-    can = {kernel: {name: feature(tests, seen) for name, tests in FEATURES}
+    can = {kernel: {name: word for name, word in
+                    ((name, feature(tests, seen)) for name, tests in FEATURES) if word}
            for kernel, seen in kernels.items()}
     page, readme = read(PROMISES), read(README)
     old_told, old_can = old_columns(page, '| promise '), old_columns(readme, '| Linux ')

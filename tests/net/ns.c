@@ -93,6 +93,11 @@ static int impair(const char *name)
 	return system(command) == 0 ? 0 : -1;
 }
 
+bool net_line_is_bad(void)
+{
+	return getenv("ZCS_TEST_NETEM");
+}
+
 void net_lo_mtu(unsigned mtu)
 {
 	if_mtu("lo", mtu);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-/* UDP: what arrives are the datagrams that were sent, each once, in order, with its bytes. */
+/*
+ * UDP: what arrives are the datagrams that were sent, each once, in order, with its bytes. Over a
+ * line that is bad: nothing else than those.
+ */
 #include "net.h"
 
 #include <arpa/inet.h>
@@ -13,11 +16,14 @@ struct udp {
 	int far;
 	struct sockaddr_storage to;
 	socklen_t to_len;
-	/* the lengths that are to come */
+	/* what is to come: lengths, and where they begin in the stream */
 	uint32_t *lengths;
-	size_t nr, got;
+	uint64_t *at;
+	size_t nr, got, came;
 	uint64_t rx_pos;
 };
+
+#define AROUND 3000 /* datagrams: so far may one be from where it belongs */
 
 static const struct zcs_conn_opts lend = { .size = sizeof(lend), .send_way = ZCS_WAY_ZEROCOPY };
 
@@ -79,6 +85,7 @@ static void udp_open(struct udp *u, const struct net_where *w, bool connected,
 
 	memset(u, 0, sizeof(*u));
 	u->lengths = calloc(LENGTHS, sizeof(*u->lengths));
+	u->at = calloc(LENGTHS, sizeof(*u->at));
 	u->far = far_socket(u, w);
 	near = socket(u->to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_true(near >= 0);
@@ -90,6 +97,25 @@ static void udp_open(struct udp *u, const struct net_where *w, bool connected,
 	u->app->tx_seed = 5;
 }
 
+static bool is_it(const struct udp *u, size_t i, const char *buf, size_t n)
+{
+	return i < u->nr && u->lengths[i] == n && stream_check(5, u->at[i], buf, n) == n;
+}
+
+/* The one at hand is one of those that were sent, if not the next one. */
+static void find(struct udp *u, const char *buf, size_t n)
+{
+	size_t from = u->got > AROUND ? u->got - AROUND : 0;
+
+	for (size_t i = from; i < u->got + AROUND && i < u->nr; i++) {
+		if (is_it(u, i, buf, n)) {
+			u->got = i + 1 > u->got ? i + 1 : u->got;
+			return;
+		}
+	}
+	fail_msg("a datagram of %zu bytes was never sent", n);
+}
+
 /* Takes what has come; fails on anything that is not the next datagram. */
 static void take(struct udp *u)
 {
@@ -97,10 +123,13 @@ static void take(struct udp *u)
 	ssize_t n;
 
 	while ((n = recv(u->far, buf, sizeof(buf), 0)) >= 0) {
-		assert_true(u->got < u->nr);
-		assert_int_equal(n, u->lengths[u->got]);
+		u->came++;
+		if (net_line_is_bad()) {
+			find(u, buf, (size_t)n);
+			continue;
+		}
+		assert_true(is_it(u, u->got, buf, (size_t)n));
 		u->got++;
-		assert_int_equal(stream_check(5, u->rx_pos, buf, (size_t)n), n);
 		u->rx_pos += (uint64_t)n;
 	}
 	assert_int_equal(errno, EAGAIN);
@@ -121,6 +150,7 @@ static void expect(struct udp *u, const struct shape *s)
 
 	do {
 		assert_true(u->nr < LENGTHS);
+		u->at[u->nr] = u->app->tx_pos - left;
 		u->lengths[u->nr++] = (uint32_t)(left < one ? left : one);
 		left -= left < one ? left : one;
 	} while (left);
@@ -136,10 +166,20 @@ static void fire(struct udp *u, const struct shape *s)
 		fail_msg("zcs_conn_send: %s", strerror(-r));
 	expect(u, s);
 	take(u);
+	/* not so far ahead that what overtakes is not found */
+	for (long end = net_now_ms() + 500;
+	     net_line_is_bad() && u->nr - u->got > AROUND / 3 && net_now_ms() < end;)
+		step(u);
 }
 
 static void all_arrive(struct udp *u)
 {
+	if (net_line_is_bad()) {
+		for (long end = net_now_ms() + 500; u->app->out || net_now_ms() < end;)
+			step(u);
+		assert_true(u->came >= u->nr - u->nr / 5);
+		return;
+	}
 	while (u->got < u->nr || u->app->out)
 		step(u);
 	assert_int_equal(u->rx_pos, u->app->tx_pos);
@@ -159,6 +199,7 @@ static void udp_close(struct udp *u)
 	net_finish(&u->net);
 	close(u->far);
 	free(u->lengths);
+	free(u->at);
 }
 
 /* Single datagrams and trains, of pieces at odd places, lent and copied. */
