@@ -14,6 +14,8 @@
 #define RX_LO(size)  DIR_RX, PATH_LOOPBACK, size
 #define PING(size)   DIR_PINGPONG, PATH_LOOPBACK, size
 
+#define UDP .family = FAMILY_UDP4
+
 #define COPY_OR_NOT "copy", "zerocopy"
 
 #define AT_MOST(number)	 .goal = number
@@ -54,6 +56,12 @@ const struct bar bars[] = {
 	{ BAR_CPU, SINK(64 * KIB), "uring", { "raw-msgzc" }, AT_MOST(0.90) },
 	{ BAR_CPU, SINK(256 * KIB), "uring", { "raw-msgzc" }, AT_MOST(0.95) },
 
+	/* Datagrams of 1400 bytes, in trains of that many bytes */
+	{ BAR_THROUGHPUT, SINK(57600), "zerocopy", { "copy" }, AT_LEAST(1.45), UDP },
+	{ BAR_CPU, SINK(1400), "adaptive", { COPY_OR_NOT }, AT_MOST(1.05), UDP },
+	{ BAR_CPU, SINK(14000), "adaptive", { COPY_OR_NOT }, AT_MOST(1.05), UDP },
+	{ BAR_CPU, SINK(57600), "adaptive", { COPY_OR_NOT }, AT_MOST(1.05), UDP },
+
 	/* What receiving without a copy saves */
 	{ BAR_CPU, SOURCE(1 * MIB), "zerocopy", { "raw-fresh" }, AT_MOST(0.30) },
 	{ BAR_CPU, SOURCE(1 * MIB), "zerocopy", { "raw-fresh" }, AT_MOST(0.40), .touch = true },
@@ -73,7 +81,8 @@ const size_t nr_bars = sizeof(bars) / sizeof(bars[0]);
 bool bar_is_of(const struct bar *bar, const struct scenario *s)
 {
 	return bar->measure != BAR_MEMORY && bar->direction == s->direction &&
-	       bar->path == s->path && bar->size == s->size && bar->touch == s->touch;
+	       bar->path == s->path && bar->size == s->size && bar->touch == s->touch &&
+	       bar->family == s->family;
 }
 
 bool bar_is_ratio(const struct bar *bar)
@@ -104,7 +113,7 @@ bool bars_plan(struct plan *plan)
 			plan->nr++;
 			*s = (struct scenario){ .direction = bar->direction,
 						.path = bar->path,
-						.family = FAMILY_TCP4,
+						.family = bar->family,
 						.size = bar->size,
 						.touch = bar->touch };
 		}

@@ -8,7 +8,7 @@
  *	bars_report.c	tells of them
  *	idle.c		the one that is about memory
  *
- * Bars with the same direction, path and size are one scenario, measured once.
+ * Bars with the same direction, path, family and size are one scenario, measured once.
  */
 #ifndef ZCSOCK_BENCH_BARS_H
 #define ZCSOCK_BENCH_BARS_H
@@ -38,6 +38,7 @@ struct bar {
 	double goal;
 	bool at_least; /* else at most */
 	bool touch;    /* receivers read every cache line */
+	enum family family;
 };
 
 extern const struct bar bars[];

@@ -42,9 +42,10 @@ const char *bar_text(const struct bar *bar, char text[BAR_TEXT])
 	if (bar->against[0])
 		snprintf(rest, sizeof(rest), " to %s%s%s", bar->against[0],
 			 bar->against[1] ? " or " : "", bar->against[1] ? bar->against[1] : "");
-	snprintf(text, BAR_TEXT, "%s %s %s: %s of %s%s%s", direction_names[bar->direction],
-		 path_names[bar->path], size_text(bar->size, size), measures[bar->measure],
-		 bar->mode, rest, bar->touch ? ", touched" : "");
+	snprintf(text, BAR_TEXT, "%s %s %s%s: %s of %s%s%s", direction_names[bar->direction],
+		 path_names[bar->path], bar->family == FAMILY_UDP4 ? "udp " : "",
+		 size_text(bar->size, size), measures[bar->measure], bar->mode, rest,
+		 bar->touch ? ", touched" : "");
 	return text;
 }
 

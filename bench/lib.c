@@ -7,6 +7,7 @@
 
 #define EVENTS	 32
 #define SLAB	 (2u << 20)  /* to which the library rounds */
+#define VOLLEY	 16	     /* messages of UDP that leave together */
 #define LENT_MAX (64u << 20) /* the kernel holds less of what the raw programs send */
 
 int lib_must(int r, const char *call)
@@ -58,6 +59,7 @@ void lib_open(struct bench *b, struct lib *lib)
 
 	lib_must(zcs_ctx_new(&opts, &lib->ctx), "zcs_ctx_new");
 	lib->in_flight = b->in_flight;
+	lib->segment = b->udp ? (uint32_t)b->segment : 0;
 	b->refresh = refresh;
 	b->refresh_from = lib->ctx;
 	b->explain = explain;
@@ -136,6 +138,10 @@ void lib_send(struct lib *lib, struct zcs_conn *conn, void *data, size_t len)
 	struct iovec iov = { data, len };
 	struct zcs_msg msg = { .size = sizeof(msg), .iov = &iov, .nr_iov = 1 };
 	int r;
+
+	msg.segment = lib->segment;
+	if (lib->segment && ++lib->held % VOLLEY)
+		msg.flags = ZCS_MORE;
 
 	/* The budget is full: there is no hurry until half of what is out came back. */
 	while ((r = zcs_conn_send(conn, &msg)) == -EAGAIN) {

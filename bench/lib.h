@@ -10,13 +10,15 @@
 #define LIB_CONNS 2
 
 struct lib {
-	bool ring; /* send by io_uring */
+	bool ring;	  /* send by io_uring */
+	uint32_t segment; /* bytes of a datagram; 0: a stream */
 	struct zcs_ctx *ctx;
 	struct zcs_conn *conns[LIB_CONNS];
 	unsigned nr_conns;
 	uint64_t sent;	    /* bytes of messages that came back */
 	unsigned in_flight; /* see struct bench */
 	unsigned out;	    /* messages that did not come back yet */
+	unsigned held;	    /* messages of UDP */
 	unsigned lent;	    /* since events were last taken */
 };
 

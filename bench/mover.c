@@ -12,6 +12,7 @@
 
 #define HUGE_PAGE    ((size_t)2 << 20)
 #define CACHE_LINE   64
+#define UDP_BUFFER   (4 << 20) /* as TCP may have; the default has room for a few calls only */
 #define EXPECT_MAX   (1u << 20)
 #define REAP_BATCH   8
 #define REAP_CONTROL 256 /* what does not fit is lost: a notification, and a timestamp beside it */
@@ -30,9 +31,12 @@ int bench_connect(const struct bench *b, const struct bench_place *place)
 {
 	int type = b->udp ? SOCK_DGRAM : SOCK_STREAM;
 	int fd = socket(place->addr.ss_family, type | SOCK_CLOEXEC, 0);
+	int room = UDP_BUFFER;
 
 	if (fd < 0)
 		err(1, "socket");
+	if (b->udp && setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)) < 0)
+		err(1, "SO_SNDBUF");
 	if (b->buffer)
 		set_buffer(fd, b->buffer); /* before the window's scale is agreed on */
 	if (connect(fd, (const struct sockaddr *)&place->addr, place->len) < 0)

@@ -46,7 +46,7 @@ static const struct group {
 		BIT(PATH_SINK) | BIT(PATH_LOOPBACK),
 		UDP,
 		{ 1400, 14000, 57600 },
-		{ "raw-udp", "raw-udp-msgzc" },
+		{ "copy", "zerocopy", "adaptive", "raw-udp", "raw-udp-msgzc" },
 	},
 	{
 		DIR_RX,

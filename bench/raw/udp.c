@@ -11,17 +11,13 @@
 
 #include "raw.h"
 
-#define SEND_BUFFER (4 << 20) /* as TCP may have; the default has room for a few calls only */
-
 static int connect_segmented(const struct bench *b)
 {
 	int fd = bench_connect(b, &b->to);
-	int segment = (int)b->segment, room = SEND_BUFFER;
+	int segment = (int)b->segment;
 
 	if (setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof(segment)) < 0)
 		err(1, "UDP_SEGMENT");
-	if (setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room)) < 0)
-		err(1, "SO_SNDBUF");
 	return fd;
 }
 
