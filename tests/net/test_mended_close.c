@@ -143,7 +143,7 @@ static void local_failure__peer_sees_reset_not_fin(void **state)
 	zcs_conn_close(b.app->conn);
 	PUMP_UNTIL(&b.net, b.app->closed && (b.peer->rx_eof || b.peer->rx_error));
 	assert_int_equal(b.peer->rx_error, -ECONNRESET);
-	assert_in_range(b.peer->rx_pos, 1, at);
+	assert_in_range(b.peer->rx_pos, net_line_is_bad() ? 0 : 1, at);
 	assert_int_equal(b.app->closed_status, -EFAULT);
 	assert_true(b.app->how & ZCS_ABANDONED);
 	net_finish(&b.net);
