@@ -237,8 +237,7 @@ bool net_is_local(int fd)
 	    getpeername(fd, (struct sockaddr *)&ends[1], &len[1]) < 0)
 		return false;
 	if (ends[0].ss_family == AF_VSOCK)
-		return ((struct sockaddr_vm *)&ends[0])->svm_cid ==
-		       ((struct sockaddr_vm *)&ends[1])->svm_cid;
+		return vsock_is_local((struct sockaddr_vm *)&ends[1]);
 	if (ends[0].ss_family == AF_INET)
 		return ((struct sockaddr_in *)&ends[0])->sin_addr.s_addr ==
 		       ((struct sockaddr_in *)&ends[1])->sin_addr.s_addr;

@@ -81,18 +81,29 @@ void vsock_text(const struct sockaddr_vm *addr, char out[NET_TEXT])
 	snprintf(out, NET_TEXT, VSOCK_PREFIX "%u:%u", addr->svm_cid, addr->svm_port);
 }
 
-/* The machine's own number, where it has one: not every machine is a guest. */
-void vsock_reachable(struct sockaddr_vm *addr)
+/* The machine's own number; VMADDR_CID_ANY: it has none, not every machine is a guest. */
+static unsigned own_cid(void)
 {
 	unsigned own = VMADDR_CID_ANY;
-	int fd;
+	int fd = open("/dev/vsock", O_RDONLY | O_CLOEXEC);
 
-	if (addr->svm_cid != VMADDR_CID_ANY)
-		return;
-	fd = open("/dev/vsock", O_RDONLY | O_CLOEXEC);
 	if (fd >= 0) {
 		(void)ioctl(fd, IOCTL_VM_SOCKETS_GET_LOCAL_CID, &own);
 		close(fd);
 	}
-	addr->svm_cid = own == VMADDR_CID_ANY ? VMADDR_CID_LOCAL : own;
+	return own;
+}
+
+bool vsock_is_local(const struct sockaddr_vm *peer)
+{
+	return peer->svm_cid == VMADDR_CID_LOCAL || peer->svm_cid == own_cid();
+}
+
+void vsock_reachable(struct sockaddr_vm *addr)
+{
+	if (addr->svm_cid != VMADDR_CID_ANY)
+		return;
+	addr->svm_cid = own_cid();
+	if (addr->svm_cid == VMADDR_CID_ANY)
+		addr->svm_cid = VMADDR_CID_LOCAL;
 }

@@ -23,6 +23,8 @@ bool vsock_is(const struct url *url);
 /* A port of 0 is any. */
 void vsock_address(const struct url *url, struct sockaddr_vm *addr_out);
 void vsock_text(const struct sockaddr_vm *addr, char out[NET_TEXT]);
+/* A peer within this machine. */
+bool vsock_is_local(const struct sockaddr_vm *peer);
 /* The address under which others reach a listener on addr. */
 void vsock_reachable(struct sockaddr_vm *addr);
 

@@ -277,11 +277,11 @@ ZCS_MUST int zcs_conn_fd(const struct zcs_conn *conn);
 /*
  * poll_self: does what revents (EPOLLIN ... as epoll or poll gave them) make possible; take the
  * events with zcs_ctx_events. EPOLLERR is read here and does not mean "broken": ZCS_EV_ERROR does.
- * Returns the EPOLL* bits to wait for, until the next call of any kind on this connection or
- * release of its spans (ask with revents 0). Simplest is to register EPOLLIN | EPOLLOUT |
- * EPOLLRDHUP | EPOLLPRI | EPOLLET once and to ignore it. zcs_ctx_fd must be watched as well: for
- * timers, files, long queues and closing connections. Take the descriptor out of your poll set
- * before you close the connection.
+ * Returns the EPOLL* bits to wait for, until the next call of any kind on this connection, of
+ * zcs_ctx_process or zcs_ctx_wait, or release of its spans (ask with revents 0). Simplest is to
+ * register EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET once and to ignore it. zcs_ctx_fd
+ * must be watched as well: for timers, files, long queues and closing connections. Take the
+ * descriptor out of your poll set before you close the connection.
  */
 int zcs_conn_ready(struct zcs_conn *conn, uint32_t revents);
 

@@ -24,19 +24,22 @@
  */
 static void discard_input(struct zcs_conn *c)
 {
-	/* Only plain TCP is known to drop input without somewhere to put it. */
-	struct iovec v = { c->tcp ? NULL : c->ctx->payload,
-			   c->tcp ? DISCARD_BYTES : sizeof(c->ctx->payload) };
+	struct iovec v = { NULL, DISCARD_BYTES };
+	bool plain;
 
 	if (!c->inet || c->error)
 		return;
+	/* Only plain TCP is known to drop input without somewhere to put it. */
+	plain = c->tcp && !probe_has_ulp(c->fd);
+	if (!plain)
+		v = (struct iovec){ c->ctx->payload, sizeof(c->ctx->payload) };
 	for (int i = 0; i < DISCARD_CALLS; i++) {
 		struct msghdr mh = { .msg_iov = &v, .msg_iovlen = 1 };
 		ssize_t r;
 
-		r = zcsi_sys->recvmsg(c->fd, &mh, (c->tcp ? MSG_TRUNC : 0) | MSG_DONTWAIT);
+		r = zcsi_sys->recvmsg(c->fd, &mh, (plain ? MSG_TRUNC : 0) | MSG_DONTWAIT);
 		if (r < 0 && r != -EAGAIN &&
-		    (c->tcp || r != -EIO))    /* kernel TLS: a record of its own */
+		    (plain || r != -EIO))     /* kernel TLS: a record of its own */
 			conn_fail(c, (int)r); /* told once: nobody else would learn of it */
 		if (r <= 0)
 			return;

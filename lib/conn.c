@@ -448,7 +448,7 @@ static uint64_t prior_sends(const struct zcs_conn *c)
 {
 	uint64_t nr = c->ring ? c->ring->prior : c->ledger.next;
 
-	if (c->adoption || c->ledger.distrust)
+	if (c->adoption || conn_has_past(c) || c->ledger.distrust)
 		return 0;
 	return nr ? nr : ZCS_NONE;
 }

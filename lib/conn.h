@@ -137,6 +137,12 @@ int dgram_push(struct zcs_conn *c);
 int dgram_check(const struct zcs_conn *c, const struct zcs_msg *in, size_t len);
 size_t dgram_max(const struct zcs_conn *c);
 
+/* Somebody else's sends may be out, and nothing will find out their numbers: VSOCK, UDP. */
+static inline bool conn_has_past(const struct zcs_conn *c)
+{
+	return c->no_lend == ZCS_R_ADOPTING && !c->adoption;
+}
+
 /* vsock.c */
 size_t vsock_one_packet(struct iovec *vec, size_t nr);
 /* Whether the kernel could not read what it was to send; VSOCK has one error for that and more. */

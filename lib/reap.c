@@ -54,7 +54,7 @@ static void take(struct zcs_conn *c, const struct msghdr *mh, size_t payload_len
 	switch (note.kind) {
 	case ERRQ_ZEROCOPY:
 		c->stats.tx_notifications++;
-		if (c->ring) /* none of ours come here */
+		if (c->ring || conn_has_past(c)) /* none of ours come here */
 			foreign(c, mh, payload_len);
 		else if (!c->adoption)
 			notified(c, &note);
@@ -142,7 +142,7 @@ int reap(struct zcs_conn *c, unsigned max)
 	c->unreaped = 0;
 	ctx_look_at_clock(c->ctx);
 	/* Others may take the flag for nothing, and hand out the stream. */
-	if (!c->tcp && !c->dgram && !(c->vsock && ledger_out(&c->ledger)))
+	if (!c->tcp && !c->dgram && !(c->vsock && (ledger_out(&c->ledger) || conn_has_past(c))))
 		return 0;
 	if (c->send_way == ZCS_WAY_ADAPT && ledger_out(&c->ledger) &&
 	    later_is_due(&conn_link(c)->notes))

@@ -189,11 +189,15 @@ static int at_end(struct zcs_conn *c, ssize_t r)
 	return c->error ? c->error : (int)r;
 }
 
-/* A short read means that the queue is empty: the next arrival is a new edge. */
+/*
+ * A short read means that the queue is empty: the next arrival is a new edge. But kernel TLS ends
+ * one at a record of another kind.
+ */
 static void note_short_read(struct zcs_conn *c, size_t asked, size_t got)
 {
 	c->rx_inq -= min_u64(c->rx_inq, got);
-	if (c->tcp && got < asked && !c->rx_hup && !c->rx_urgent && !c->error)
+	if (c->tcp && got < asked && !c->rx_hup && !c->rx_urgent && !c->error &&
+	    c->no_map != ZCS_R_ULP && c->no_lend != ZCS_R_ULP)
 		c->rx_maybe = false;
 }
 

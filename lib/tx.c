@@ -189,11 +189,11 @@ static inline ssize_t call(struct zcs_conn *c, struct msg *m, const struct batch
 	/* A call that failed takes no number (guard 1). */
 	if (!GUARD(1) && r < 0 && flags & MSG_ZEROCOPY)
 		ledger_take(&c->ledger);
-	/* VSOCK says ENOMEM, and may have taken a number before (guard 19). */
-	if (r == -ENOMEM && c->vsock && flags & MSG_ZEROCOPY) {
+	/* VSOCK may have taken a number, whatever the error (guard 19); ENOMEM is its ENOBUFS. */
+	if (r < 0 && r != -EAGAIN && c->vsock && flags & MSG_ZEROCOPY) {
 		if (GUARD(19))
 			reap_doubt(c);
-		return -ENOBUFS;
+		return r == -ENOMEM ? -ENOBUFS : r;
 	}
 	return r;
 }
@@ -228,7 +228,8 @@ static ssize_t no_bufs(struct zcs_conn *c, struct msg *m, const struct batch *b)
 	else
 		c->stats.tx_enobufs_memlock++;
 	policy_refused(conn_path(c), c->ctx->now_ns);
-	if (ledger_out(&c->ledger) && reap(c, UINT32_MAX) && !c->no_lend) {
+	if (ledger_out(&c->ledger) && reap(c, UINT32_MAX) && !c->no_lend &&
+	    ledger_reserve(&c->ledger) == 0) {
 		ssize_t r = call(c, m, b, MSG_ZEROCOPY);
 
 		if (r != -ENOBUFS)
@@ -305,6 +306,8 @@ static ssize_t push_one(struct zcs_conn *c)
 
 	if (c->ring && (!tx_is_for_socket(c, m) || c->ring->unsent))
 		return uring_want(c);
+	if (c->ring)
+		c->ring->refused = false;
 	if (m->kind == M_FILE)
 		return file_push(c, m);
 	if (m->lend && c->adoption) {

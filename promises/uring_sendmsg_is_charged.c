@@ -2,6 +2,7 @@
 /* Which limit the memory counts against that is lent in several pieces. */
 #include "ringkit.h"
 
+#include <errno.h>
 #include <sys/resource.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -40,6 +41,8 @@ static enum promise_verdict run(char *why, size_t len)
 		return promise_broken(why, len, "no result");
 	if (cqe.res >= 0)
 		return promise_broken(why, len, "IORING_OP_SENDMSG_ZC is accepted (%d)", cqe.res);
+	if (cqe.res != -ENOBUFS && cqe.res != -ENOMEM)
+		return promise_unsure(why, len, "IORING_OP_SENDMSG_ZC: %d", cqe.res);
 	return PROMISE_HOLDS;
 }
 

@@ -47,7 +47,7 @@ FEATURES = (
     ('files: sendfile', 'net-file net-ring-file'),
     ('forward what was received', 'net-relay net-ring-relay'),
     ('UDP: send without a copy', 'net-udp'),
-    ('VSOCK streams: send without a copy', 'net-vsock promises-tx_vsock_takes_option'),
+    ('VSOCK streams: send without a copy', 'net-vsock vm-vsock promises-tx_vsock_takes_option'),
     ('UNIX and MPTCP, by copying', 'net-refuse/unix__stream net-refuse/mptcp__pair'),
     ('kernel TLS, also switched on later, by copying',
      'net-refuse/tls__in_use net-refuse/tls__switched_on_later '

@@ -19,6 +19,7 @@ void talk_end(struct talk *t)
 {
 	zcs_conn_close(t->app->conn);
 	PUMP_UNTIL(&t->net, t->peer->rx_eof);
+	assert_int_equal(t->peer->rx_pos, t->app->tx_pos);
 	close(t->peer->fd);
 	t->peer->fd = -1;
 	PUMP_UNTIL(&t->net, t->app->closed);

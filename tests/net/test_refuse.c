@@ -209,6 +209,13 @@ static void tls__switched_on_later(void **state)
 	assert_int_equal(after.tx_reason, ZCS_R_ULP);
 	assert_int_equal(after.rx_reason, ZCS_R_ULP);
 	app_says(t.app, "kernel TLS");
+
+	/* what was not read when it closes takes nothing away of what it sends */
+	t.app->rx_manual = true;
+	peer_send(t.peer, 300000);
+	app_send_all(t.app, 2 * MIB, &(struct shape){ .len = 1 * MIB });
+	assert_int_equal(zcs_conn_flush(t.app->conn), 0);
+	net_idle(&t.net, 20);
 	talk_end(&t);
 }
 

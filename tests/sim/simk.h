@@ -44,6 +44,7 @@ struct sim_knobs {
 	unsigned again_pct;	  /* sendmsg takes nothing although it fits */
 	unsigned nomem_pct;	  /* VSOCK: a flagged call fails with ENOMEM ... */
 	unsigned nomem_takes_pct; /* ... and has taken a number */
+	int nomem_errno;	  /* another error in its place */
 	/* UDP */
 	unsigned fail_pct; /* the packet is built, and dropped again: a number is taken ... */
 	int fail_errno;	   /* ... and this is the error */

@@ -221,12 +221,12 @@ static int vsock_begin(struct sim_tcp *s, const struct msghdr *msg, uint64_t siz
 	}
 	if (!sim_pct(s->k.nomem_takes_pct)) {
 		kobj_abort(s, obj, size);
-		return -ENOMEM;
+		return s->k.nomem_errno ? -s->k.nomem_errno : -ENOMEM;
 	}
 	obj->len = obj->refs = 1;
 	s->zckey++;
 	kobj_put(obj);
-	return -ENOMEM;
+	return s->k.nomem_errno ? -s->k.nomem_errno : -ENOMEM;
 }
 
 static ssize_t tcp_send(struct sim_tcp *s, const struct msghdr *msg, int flags, uint64_t size)

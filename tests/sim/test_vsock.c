@@ -85,6 +85,23 @@ static void failures_take_numbers(void)
 	all_arrives(c);
 }
 
+/* The guest goes: the call that learns of it took a number, and those before are not forgotten. */
+static void device_is_gone(void)
+{
+	struct app_conn *c = open_with((struct zcs_conn_opts){ 0 });
+
+	for (int i = 0; i < 5; i++)
+		sim_equal(app_send_plain(c, 20000, 0), 0);
+	sim_knobs(c->tcp)->nomem_pct = sim_knobs(c->tcp)->nomem_takes_pct = 100;
+	sim_knobs(c->tcp)->nomem_errno = ENODEV;
+	sim_equal(app_send_plain(c, 20000, 0), -ENODEV);
+	app_drain(&app);
+	sim_equal(app_stats(c).unknown_notifications, 0);
+	for (int i = 0; i < 5; i++)
+		sim_equal(app.msgs[i].state, APP_RELEASED);
+	app_end(&app);
+}
+
 /* Nothing at all can be lent: it is known at the first send. */
 static void transport_only_copies(void)
 {
@@ -120,6 +137,7 @@ static void with_a_past(void)
 	struct zcs_conn_opts o = { .size = sizeof(o), .send_way = ZCS_WAY_ZEROCOPY };
 	struct sim_tcp *tcp;
 	struct app_conn *c;
+	uint64_t prior = 1;
 	int fd, on = 1;
 
 	sim_default.family = AF_VSOCK;
@@ -130,7 +148,17 @@ static void with_a_past(void)
 	send_some(c, 10);
 	sim_equal(app_stats(c).tx_bytes_lent, 0);
 	sim_equal(app_stats(c).tx_reason, ZCS_R_ADOPTING);
-	all_arrives(c);
+	/* theirs: handed on, not taken for ours */
+	sim_note(tcp, 0, 0, false);
+	app_take(&app, 0);
+	sim_equal(app_stats(c).tx_reason, ZCS_R_ADOPTING);
+	sim_equal(app_stats(c).foreign_dropped, 1);
+	app_drain(&app);
+	sim_equal(zcs_conn_detach(c->conn, &prior), fd);
+	sim_equal(prior, 0); /* still nobody knows */
+	c->conn = NULL;
+	zcsi_sys->close(fd);
+	app_end(&app);
 }
 
 /* A peer that never takes it: at the deadline it is never reported free. */
@@ -156,6 +184,7 @@ int main(void)
 		{ "one_packet_per_call", one_packet_per_call },
 		{ "short_of_credit", short_of_credit },
 		{ "failures_take_numbers", failures_take_numbers },
+		{ "device_is_gone", device_is_gone },
 		{ "transport_only_copies", transport_only_copies },
 		{ "option_refused", option_refused },
 		{ "with_a_past", with_a_past },

@@ -40,10 +40,11 @@ newest=$(cut -f 1 "$out/kernels.tsv" | sort -V | tail -n 1)
 machines() {
 	local name=$1 count=$2 i plan
 	shift 2
+	tests/vm/plan.py "$build" "$slowness" "$@" >"$out/plan"
 	for i in $(seq "$count"); do
 		plan=$out/$name$i.plan
-		tests/vm/plan.py "$build" "$slowness" "$@" | grep -P "^(${TESTS:-.*})\t" |
-			awk -v n="$count" -v i="$i" 'NR % n == i % n' >"$plan" || true
+		{ grep -P "^(${TESTS:-.*})\t" "$out/plan" || true; } |
+			awk -v n="$count" -v i="$i" 'NR % n == i % n' >"$plan"
 		[ ! -s "$plan" ] || printf '%s\t%s\t%s\t%s\n' "$series" "$out/$name$i" "$image" "$modules"
 	done
 }
@@ -89,6 +90,11 @@ status=0
 printf '# series\tversion\ttest\tresult\treason or time\n' >"$out/results.tsv"
 while IFS=$'\t' read -r series package version _; do
 	mapfile -t names < <(awk -F '\t' -v series="$series" '$1 == series { print $2 }' "$out/machines.tsv")
+	if [ ${#names[@]} = 0 ]; then
+		echo "fail $series: no test was run"
+		status=1
+		continue
+	fi
 	tests/vm/report.py "$series" "$package" "$version" "$out/results.tsv" "${names[@]}" || status=1
 done <"$out/kernels.tsv"
 exit $status
