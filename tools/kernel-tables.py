@@ -92,16 +92,15 @@ def elsewhere(build):
 
 
 def feature(tests, results):
-    """yes, no, what is done instead, a dash when it could not be tried; None: none was run."""
-    outcome, run = set(), False
+    """yes, no, what is done instead, a dash when it could not be tried; None: not all was run."""
+    outcome = set()
     for pattern in tests.split():
         test, _, case = pattern.partition('/')
         names = fnmatch.filter((name for name in results if '/' not in name), test)
-        outcome |= {results[name] for name in names} or {'skip'}
-        run = run or bool(names)
+        if not names:
+            return None
+        outcome |= {results[name] for name in names}
         outcome |= {'skip'} if case and results.get(pattern) == 'skip' else set()
-    if not run:
-        return None
     if 'fail' in outcome:
         return 'no'
     if 'broken' in outcome:
