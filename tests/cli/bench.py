@@ -24,7 +24,7 @@ ORDINARY = 65534  # a user that is not root
 MODES = {
     'tx': ['copy', 'zerocopy', 'adaptive', 'uring', 'raw-send', 'raw-msgzc', 'raw-uring',
            'raw-sendfile'],
-    'udp': ['raw-udp', 'raw-udp-msgzc'],
+    'udp': ['copy', 'zerocopy', 'adaptive', 'raw-udp', 'raw-udp-msgzc'],
     'rx': ['copy', 'zerocopy', 'adaptive', 'raw-recv', 'raw-fresh', 'raw-map', 'raw-trunc'],
     'pingpong': ['raw-epoll', 'copy', 'zerocopy', 'adaptive'],
     'relay': ['raw-relay', 'raw-splice', 'copy', 'zerocopy', 'adaptive'],
