@@ -242,9 +242,9 @@ struct zcs_conn_opts {
 	 * Calls with MSG_ZEROCOPY made on this descriptor before: 0 you do not know, ZCS_NONE none
 	 * (a new socket, or one accepted from a listener with the option), else their number, as
 	 * zcs_conn_detach gave it. When unknown, on a socket that has SO_ZEROCOPY set or has sent
-	 * anything, nothing is lent until the line was quiet and the count is found out; on VSOCK,
-	 * where it cannot be, nothing is lent at all if the option is set, and the count is taken
-	 * to be 0 otherwise. Ignored in an update.
+	 * anything, nothing is lent until the line was quiet and the count is found out; on VSOCK
+	 * and UDP, where it cannot be, nothing is lent at all if the option is set, and the count
+	 * is taken to be 0 otherwise. Ignored in an update.
 	 */
 	uint64_t prior_sends;
 	uint32_t send_way;  /* enum zcs_way */

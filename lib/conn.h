@@ -135,7 +135,6 @@ static inline struct txq *txq_get(struct zcs_conn *c)
 /* dgram.c */
 int dgram_push(struct zcs_conn *c);
 int dgram_check(const struct zcs_conn *c, const struct zcs_msg *in, size_t len);
-size_t dgram_max(const struct zcs_conn *c);
 
 /* Somebody else's sends may be out, and nothing will find out their numbers: VSOCK, UDP. */
 static inline bool conn_has_past(const struct zcs_conn *c)
@@ -179,6 +178,7 @@ int tx_flush(struct zcs_conn *c);			  /* ends ZCS_MORE */
 void tx_step(struct msg *m, size_t n); /* n bytes of it, not its last, are sent */
 bool tx_may_lend_now(struct zcs_conn *c);
 void tx_lent_well(struct zcs_conn *c);
+bool tx_count_enobufs(struct zcs_conn *c); /* for want of which memory; true: option memory */
 void tx_back_off(struct zcs_conn *c, bool optmem, bool any_out); /* lend nothing for a while */
 
 /* How far sending may go: up to what MORE holds back. */

@@ -55,7 +55,7 @@ struct place {
 	uint64_t left;
 };
 
-size_t dgram_max(const struct zcs_conn *c)
+static size_t dgram_max(const struct zcs_conn *c)
 {
 	return c->ipv6 ? PAYLOAD_IPV6 : PAYLOAD_IPV4;
 }
@@ -108,7 +108,7 @@ static size_t gather(const struct msg *m, struct place p, struct iovec *vec, uns
 			vec[(*nr)++] = (struct iovec){ base, len };
 		pages -= len ? (off + len + ZCSI_PAGE - 1) / ZCSI_PAGE : 0;
 		n += len;
-		forward(m, &p, len ? len : 0);
+		forward(m, &p, len);
 	}
 	return n;
 }
@@ -234,13 +234,8 @@ static bool doubt(struct zcs_conn *c)
 /* No memory to lend with: this message is copied, and lending pauses. */
 static void back_off(struct zcs_conn *c, struct msg *m)
 {
-	bool optmem = probe_optmem_is_full(c->fd);
+	bool optmem = tx_count_enobufs(c);
 
-	if (optmem)
-		c->stats.tx_enobufs_optmem++;
-	else
-		c->stats.tx_enobufs_memlock++;
-	policy_refused(conn_path(c), c->ctx->now_ns);
 	if (!ledger_out(&c->ledger) || !reap(c, UINT32_MAX))
 		tx_back_off(c, optmem, ledger_out(&c->ledger));
 	m->lend = false;

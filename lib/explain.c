@@ -30,7 +30,7 @@ ZCS_EXPORT const char *zcs_reason_text(uint32_t reason)
 		[ZCS_R_UNTRUSTED] =
 			"the peer may share this host's memory, and trust was not declared",
 		[ZCS_R_NO_SO_ZEROCOPY] =
-			"only TCP and VSOCK sockets that take SO_ZEROCOPY are lent to",
+			"only TCP, UDP and VSOCK sockets that take SO_ZEROCOPY are lent to",
 		[ZCS_R_NO_MAP] = "this socket or kernel cannot map received pages",
 		[ZCS_R_MEMLOCK] = "locked memory is used up (RLIMIT_MEMLOCK)",
 		[ZCS_R_OPTMEM] = "option memory is used up (net.core.optmem_max)",

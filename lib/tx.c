@@ -214,12 +214,7 @@ void tx_back_off(struct zcs_conn *c, bool optmem, bool any_out)
 	c->pause_ns = ctx_now() + min_u64(pause, PAUSE_MAX);
 }
 
-/*
- * The kernel has no memory to track one more flagged call. With something out, its notifications
- * may give some back: read them and try once more. Otherwise, and in any case the second time,
- * copy: with nothing out no notification would ever come, so waiting for one would be for ever.
- */
-static ssize_t no_bufs(struct zcs_conn *c, struct msg *m, const struct batch *b)
+bool tx_count_enobufs(struct zcs_conn *c)
 {
 	bool optmem = probe_optmem_is_full(c->fd);
 
@@ -228,6 +223,18 @@ static ssize_t no_bufs(struct zcs_conn *c, struct msg *m, const struct batch *b)
 	else
 		c->stats.tx_enobufs_memlock++;
 	policy_refused(conn_path(c), c->ctx->now_ns);
+	return optmem;
+}
+
+/*
+ * The kernel has no memory to track one more flagged call. With something out, its notifications
+ * may give some back: read them and try once more. Otherwise, and in any case the second time,
+ * copy: with nothing out no notification would ever come, so waiting for one would be for ever.
+ */
+static ssize_t no_bufs(struct zcs_conn *c, struct msg *m, const struct batch *b)
+{
+	bool optmem = tx_count_enobufs(c);
+
 	if (ledger_out(&c->ledger) && reap(c, UINT32_MAX) && !c->no_lend &&
 	    ledger_reserve(&c->ledger) == 0) {
 		ssize_t r = call(c, m, b, MSG_ZEROCOPY);
