@@ -257,9 +257,8 @@ struct zcs_conn_opts {
  * Takes a connected or connecting stream socket. TCP lends and maps, VSOCK lends where the kernel
  * can (6.7); kernel TLS, MPTCP and UNIX stream sockets are known, and copy. The descriptor is the
  * library's until CLOSED or detach; on failure it stays yours. opts may be NULL.
- * UDP sockets of IPv4 and IPv6 are taken as well, connected or not, to send by: each message is a
- * datagram, or several (zcs_msg.segment). Receiving stays yours, by recvmmsg(2) on the descriptor;
- * zcs_conn_recv, send_file, send_span and shutdown say -EOPNOTSUPP.
+ * UDP sockets of IPv4 and IPv6 are taken as well, connected or not: each message is a datagram, or
+ * several (zcs_msg.segment), and so is each span; send_file, send_span, shutdown: -EOPNOTSUPP.
  * -EBADF, -ENOTSOCK, -ENOTCONN, -EINVAL (listening, or the context was abandoned), -EOPNOTSUPP
  * (neither a stream nor UDP), -EEXIST (polled by this context already), -E2BIG, -ENOMEM, -ENOSPC
  * (epoll's limit); of a connection that is broken already, what broke it: -ECONNRESET ...
@@ -352,15 +351,18 @@ ZCS_MUST int zcs_conn_shutdown(struct zcs_conn *conn);
 
 /* ---- receiving ------------------------------------------------------------------------------ */
 
-#define ZCS_SPAN_MAPPED 0x1u /* the kernel's own pages; else a private copy */
-#define ZCS_SPAN_URGENT 0x2u /* one byte of urgent data, as recv(2) with MSG_OOB gives it */
+#define ZCS_SPAN_MAPPED	   0x1u /* the kernel's own pages; else a private copy */
+#define ZCS_SPAN_URGENT	   0x2u /* one byte of urgent data, as recv(2) with MSG_OOB gives it */
+#define ZCS_SPAN_DATAGRAM  0x4u /* of UDP: one, or several of one length from one source */
+#define ZCS_SPAN_TRUNCATED 0x8u /* its end was cut off: longer than 64 KiB */
 
 /* Fixed 48 bytes. You may narrow base and len before you hand it back or on. */
 struct zcs_span {
 	const void *base;
 	size_t len;
 	uint32_t flags; /* ZCS_SPAN_MAPPED ... */
-	uint32_t reserved0;
+	/* UDP: these are datagrams of so many bytes, the last of what is left; 0: it is one */
+	uint32_t segment;
 	int64_t rx_time_ns; /* receive time stamp if the socket was asked for one, else 0 */
 	uint64_t priv[2];   /* the library's */
 };
@@ -371,9 +373,20 @@ struct zcs_span {
  * follows. -EINVAL: nr is 0. -EPIPE: you closed it. -ENOMEM: no memory to copy into. Another
  * negative errno: what broke the connection, after all data that came before it. Receive until
  * -EAGAIN.
+ * UDP: by one recvmmsg(2); 0 never comes, an empty datagram is an empty span, max_bytes must be 0
+ * (-EINVAL), an errno does not break it (-ECONNREFUSED ...: what ICMP said of one sent before).
+ * No Linux maps what comes by UDP: all is copied, neighbours of one source and length together. The
+ * first call sets UDP_GRO (udp(7)) for that; from then on do not read from the descriptor without
+ * it. Never call this, and you can read it by recvmmsg(2) yourself.
  */
 ZCS_MUST int zcs_conn_recv(struct zcs_conn *conn, struct zcs_span *spans, size_t nr,
 			   size_t max_bytes);
+/*
+ * UDP: what recvmsg(2) said of a span: msg_name (the source), msg_control (what you asked the
+ * socket for: the local address, ECN, time stamps ...; ip(7), ipv6(7), socket(7)), msg_flags;
+ * msg_iov is NULL. Yours to read until the span is released. NULL: not of UDP.
+ */
+ZCS_MUST const struct msghdr *zcs_span_msg(const struct zcs_span *span);
 /*
  * At least `bytes` more are on their way: wake up for large pieces only (SO_RCVLOWAT, managed so
  * that it cannot hang). 0 ends it. Also ends by itself when they are in. A slow peer then shows in

@@ -352,7 +352,7 @@ ZCS_EXPORT int zcs_conn_ready(struct zcs_conn *c, uint32_t revents)
 		if (!list_is_empty(&c->ctx->ready) || uring_is_due(c->ctx))
 			ctx_wake(c->ctx);
 	}
-	if (!c->dgram && !c->rx_told && !c->rx_eof && !list_is_linked(&c->stalled))
+	if (!c->rx_told && !c->rx_eof && !list_is_linked(&c->stalled))
 		want |= EPOLLIN | EPOLLPRI;
 	if (c->rx_hup)
 		want &= ~EPOLLRDHUP;

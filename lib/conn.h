@@ -65,8 +65,9 @@ struct zcs_conn {
 	bool tcp : 1;
 	bool inet : 1; /* of the IP families, TCP or with something on top */
 	bool vsock : 1;
-	bool dgram : 1;	   /* UDP: dgram.c */
-	bool no_train : 1; /* UDP_SEGMENT was refused */
+	bool dgram : 1;	    /* UDP: dgram.c */
+	bool no_train : 1;  /* UDP_SEGMENT was refused */
+	bool gro_asked : 1; /* for trains to be received: UDP_GRO */
 	bool ipv6 : 1;
 	bool connecting : 1;
 	bool closing : 1;
@@ -273,6 +274,8 @@ uint64_t rx_budget_room(const struct zcs_conn *c); /* bytes that may still be bo
 
 /* span.c */
 void span_fill(struct zcs_conn *c, struct zcs_span *s, char *base, size_t len, uint32_t flags);
+void span_charge_more(struct zcs_conn *c, struct zcs_span *s, size_t bytes);
+const char *span_copy_start(const struct zcs_span *s); /* of a copied one, as it was handed out */
 void span_give_back(struct zcs_ctx *ctx, const struct zcs_span *spans, size_t nr);
 bool span_is_of(const struct zcs_ctx *ctx, const struct zcs_span *s);
 void span_unstall(struct zcs_ctx *ctx); /* budget came back: those that wait for it read on */

@@ -35,7 +35,7 @@ uint64_t rx_budget_room(const struct zcs_conn *c)
 
 void rx_ready(struct zcs_conn *c, uint32_t revents)
 {
-	if (c->connecting || c->closing || c->dgram)
+	if (c->connecting || c->closing)
 		return;
 	if (revents & EPOLLPRI)
 		c->rx_oob = c->rx_urgent = true;
@@ -332,6 +332,31 @@ static int can_read(struct rx *rx)
 	return 1;
 }
 
+static int read_stream(struct rx *rx)
+{
+	int r = 1;
+
+	/* No more than one chunk by copy: the caller should see it while it is in the cache. */
+	while (rx->nr && rx->max && rx->copied < RX_CHUNK) {
+		r = can_read(rx);
+		if (r == 1 && !rx->got && !is_worth_it(rx->c))
+			r = -EAGAIN;
+		if (r == 1)
+			r = step(rx);
+		if (r <= 0)
+			break;
+	}
+	return r;
+}
+
+/* One call: an error behind the datagrams that it brought is told by the next one. */
+static int read_datagrams(struct rx *rx)
+{
+	int r = can_read(rx);
+
+	return r == 1 ? dgram_receive(rx) : r;
+}
+
 ZCS_EXPORT int zcs_conn_recv(struct zcs_conn *c, struct zcs_span *spans, size_t nr,
 			     size_t max_bytes)
 {
@@ -341,26 +366,15 @@ ZCS_EXPORT int zcs_conn_recv(struct zcs_conn *c, struct zcs_span *spans, size_t 
 		.nr = nr,
 		.max = max_bytes ? max_bytes : UINT64_MAX,
 	};
-	int r = 1;
+	int r;
 
-	if (!nr)
+	if (!nr || (c->dgram && max_bytes))
 		return -EINVAL;
-	if (c->dgram)
-		return -EOPNOTSUPP;
 	if (c->closing)
 		return -EPIPE;
 	if (c->connecting)
 		return -EAGAIN;
-	/* No more than one chunk by copy: the caller should see it while it is in the cache. */
-	while (rx.nr && rx.max && rx.copied < RX_CHUNK) {
-		r = can_read(&rx);
-		if (r == 1 && !rx.got && !is_worth_it(c))
-			r = -EAGAIN;
-		if (r == 1)
-			r = step(&rx);
-		if (r <= 0)
-			break;
-	}
+	r = c->dgram ? read_datagrams(&rx) : read_stream(&rx);
 	if (rx.measure)
 		tell_cost(&rx);
 	if (rx.got)

@@ -29,6 +29,9 @@ void rx_add_span(struct rx *rx, char *base, size_t len, uint32_t flags);
 /* The time stamp among control messages, software or hardware, whichever the socket asked for. */
 int64_t rx_find_stamp(const void *control, size_t len);
 
+/* dgram_rx.c: datagrams, by one system call; their number, or a negative errno. */
+int dgram_receive(struct rx *rx);
+
 /* If not, c->rx_reason says why. */
 bool map_is_wanted(struct rx *rx);
 int map_receive(struct rx *rx); /* 1: spans were added. 0: copy instead, now */

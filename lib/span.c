@@ -31,7 +31,7 @@ static const char *span_start(const struct zcs_ctx *ctx, const struct zcs_span *
 }
 
 /* Copied: the byte it was handed out at; narrowed to nothing its base may be a neighbour's. */
-static const char *copy_start(const struct zcs_span *s)
+const char *span_copy_start(const struct zcs_span *s)
 {
 	const char *base = s->base;
 
@@ -55,6 +55,13 @@ void span_fill(struct zcs_conn *c, struct zcs_span *s, char *base, size_t len, u
 		s->priv[1] |= (uint64_t)(base - c->ctx->window.base) / ZCSI_PAGE << 32;
 	else
 		s->priv[1] |= (uint64_t)(uintptr_t)base << 32;
+}
+
+void span_charge_more(struct zcs_conn *c, struct zcs_span *s, size_t bytes)
+{
+	s->priv[1] += bytes;
+	c->borrowed += bytes;
+	c->ctx->borrowed += bytes;
 }
 
 static void uncharge(struct zcs_ctx *ctx, struct zcs_conn *c, uint64_t charge)
@@ -85,10 +92,10 @@ static bool give_memory(struct zcs_ctx *ctx, const struct zcs_span *s)
 	if (s->flags & ZCS_SPAN_MAPPED)
 		return window_owns(&ctx->window, span_start(ctx, s)) &&
 		       window_release(&ctx->window, span_start(ctx, s), span_charge(s));
-	if (!chunk_has(&ctx->rx, copy_start(s)) &&
-	    !pool_owns(&ctx->pool, copy_start(s), span_charge(s)))
+	if (!chunk_has(&ctx->rx, span_copy_start(s)) &&
+	    !pool_owns(&ctx->pool, span_copy_start(s), 1))
 		return false;
-	chunk_give(ctx, &ctx->rx, copy_start(s));
+	chunk_give(ctx, &ctx->rx, span_copy_start(s));
 	return true;
 }
 

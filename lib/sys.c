@@ -102,6 +102,11 @@ static ssize_t kernel_recvmsg(int fd, struct msghdr *msg, int flags)
 	return CALL_AGAIN(recvmsg(fd, msg, flags));
 }
 
+static int kernel_recvmmsg(int fd, struct mmsghdr *msgs, unsigned nr, int flags)
+{
+	return CALL_AGAIN(recvmmsg(fd, msgs, nr, flags, NULL));
+}
+
 /*
  * sendfile(2) knows no MSG_NOSIGNAL. The kernel sends SIGPIPE to the calling thread before the call
  * returns, so blocking it in this thread is enough; one that was pending before is not ours to
@@ -329,6 +334,7 @@ const struct zcsi_sys zcsi_sys_kernel = {
 	.sendmsg = kernel_sendmsg,
 	.sendmmsg = kernel_sendmmsg,
 	.recvmsg = kernel_recvmsg,
+	.recvmmsg = kernel_recvmmsg,
 	.sendfile = kernel_sendfile,
 	.getsockopt = kernel_getsockopt,
 	.setsockopt = kernel_setsockopt,

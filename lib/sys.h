@@ -97,6 +97,7 @@ struct zcsi_sys {
 	ssize_t (*sendmsg)(int fd, const struct msghdr *msg, int flags);       /* + MSG_NOSIGNAL */
 	int (*sendmmsg)(int fd, struct mmsghdr *msgs, unsigned nr, int flags); /* + MSG_NOSIGNAL */
 	ssize_t (*recvmsg)(int fd, struct msghdr *msg, int flags);
+	int (*recvmmsg)(int fd, struct mmsghdr *msgs, unsigned nr, int flags);
 	/* sendfile(2) on a non-blocking socket; a SIGPIPE it causes is consumed. */
 	ssize_t (*sendfile)(int sock, int file, uint64_t *off, size_t len);
 	int (*getsockopt)(int fd, int level, int name, void *val, socklen_t *len);

@@ -77,6 +77,7 @@ extern const struct promise promise_rx_lowat_gates_poll;
 extern const struct promise promise_rx_mapped_pages_forward;
 extern const struct promise promise_rx_mapped_pages_write_direct;
 extern const struct promise promise_rx_local_peer_rewrites;
+extern const struct promise promise_rx_udp_train_comes_whole;
 extern const struct promise promise_route_to_self_is_local;
 extern const struct promise promise_route_veth_has_no_bus;
 extern const struct promise promise_epoll_nested_shows_in_only;
@@ -158,6 +159,7 @@ const struct promise *const promise_table[] = {
 	&promise_rx_mapped_pages_forward,
 	&promise_rx_mapped_pages_write_direct,
 	&promise_rx_local_peer_rewrites,
+	&promise_rx_udp_train_comes_whole,
 	&promise_route_to_self_is_local,
 	&promise_route_veth_has_no_bus,
 	&promise_epoll_nested_shows_in_only,

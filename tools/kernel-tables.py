@@ -47,6 +47,7 @@ FEATURES = (
     ('files: sendfile', 'net-file net-ring-file'),
     ('forward what was received', 'net-relay net-ring-relay'),
     ('UDP: send without a copy', 'net-udp'),
+    ('UDP: receive, trains in one piece (`UDP_GRO`)', 'net-udp_recv promises-rx_udp_train_comes_whole'),
     ('VSOCK streams: send without a copy', 'net-vsock vm-vsock promises-tx_vsock_takes_option'),
     ('UNIX and MPTCP, by copying', 'net-refuse/unix__stream net-refuse/mptcp__pair'),
     ('kernel TLS, also switched on later, by copying',

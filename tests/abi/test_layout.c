@@ -32,6 +32,7 @@ SIZE(zcs_span, 48);
 AT(zcs_span, base, 0);
 AT(zcs_span, len, 8);
 AT(zcs_span, flags, 16);
+AT(zcs_span, segment, 20);
 AT(zcs_span, rx_time_ns, 24);
 AT(zcs_span, priv, 32);
 

@@ -98,6 +98,9 @@ struct net_pair {
 	int far;  /* accepted */
 };
 
+/* With port 0, or any. */
+void net_address(struct sockaddr_storage *ss, socklen_t *len, enum net_family family,
+		 enum net_path path);
 /* A listener (in the second namespace with NET_VETH) and where to connect to from here. */
 int net_listen(enum net_family family, enum net_path path, struct sockaddr_storage *to_out,
 	       socklen_t *len_out);

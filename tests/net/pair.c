@@ -11,8 +11,8 @@
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
 
-static void address(struct sockaddr_storage *ss, socklen_t *len, enum net_family family,
-		    enum net_path path)
+void net_address(struct sockaddr_storage *ss, socklen_t *len, enum net_family family,
+		 enum net_path path)
 {
 	struct sockaddr_in *v4 = (struct sockaddr_in *)ss;
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)ss;
@@ -46,7 +46,7 @@ int net_listen(enum net_family family, enum net_path path, struct sockaddr_stora
 		skip();
 	if (family == NET_VSOCK && !getenv("ZCS_TEST_OWN_MACHINE"))
 		skip();
-	address(to_out, len_out, family, path);
+	net_address(to_out, len_out, family, path);
 	if (path == NET_VETH)
 		net_go_far();
 	fd = socket(to_out->ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -49,7 +49,8 @@ struct sim_knobs {
 	unsigned fail_pct; /* the packet is built, and dropped again: a number is taken ... */
 	int fail_errno;	   /* ... and this is the error */
 	bool no_trains;	   /* UDP_SEGMENT is refused */
-	unsigned icmp_pct; /* a call tells of an earlier datagram, and sends none */
+	unsigned unreachable_pct; /* ICMP comes while it receives */
+	unsigned icmp_pct;	  /* a call tells of an earlier datagram, and sends none */
 	/* the peer's kernel */
 	uint64_t ack_min_ns, ack_max_ns; /* between two steps of it */
 	uint32_t ack_max;		 /* bytes it takes in a step */
@@ -167,6 +168,9 @@ void sim_expect(struct sim_tcp *s, uint64_t len, uint32_t key, uint64_t pos);
 void sim_unexpect(struct sim_tcp *s, uint64_t len); /* the last len of them */
 /* UDP: the datagrams that the peer got; into at most max of lens. */
 size_t sim_peer_datagrams(const struct sim_tcp *s, const uint32_t **lens_out);
+/* One arrives, or a train of them; or ICMP says that one was for nobody. */
+void sim_peer_datagram(struct sim_tcp *s, size_t len, uint16_t segment);
+void sim_peer_unreachable(struct sim_tcp *s);
 /* Whether the datagram expected last was dropped by the kernel since this was asked before. */
 bool sim_dropped_last(struct sim_tcp *s);
 

@@ -105,6 +105,7 @@ struct seg {
 	uint64_t pos, len;
 	enum sim_layout layout;
 	size_t head;
+	uint16_t segment; /* UDP: a train of datagrams of so many bytes */
 };
 
 struct sim_tcp {
@@ -127,6 +128,7 @@ struct sim_tcp {
 	uint64_t end, sent, delivered, acked, pushed;
 	uint64_t cork_until;
 	bool stepping, fin_queued, fin_acked, peer_fin_seen, peer_reset_seen;
+	bool gro;
 	uint32_t *dgrams; /* lengths, as sent */
 	size_t nr_dgrams, max_dgrams;
 	bool dropped_last, icmp;
@@ -229,6 +231,7 @@ void sim_put_cmsg(struct msghdr *msg, size_t *used, int level, int type, const v
 
 /* simk_rx.c */
 ssize_t sim_sys_recv(int fd, void *buf, size_t len, int flags);
+int sim_sys_recvmmsg(int fd, struct mmsghdr *msgs, unsigned nr, int flags);
 ssize_t sim_sys_recvmsg(int fd, struct msghdr *msg, int flags);
 uint64_t krx_inq(const struct sim_tcp *s);	/* up to the urgent mark */
 uint32_t krx_inq_hint(const struct sim_tcp *s); /* what TCP_INQ says: 1 for a FIN */

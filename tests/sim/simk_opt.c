@@ -7,6 +7,11 @@
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
+
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
 
 #ifndef TCP_ULP
 #define TCP_ULP 31
@@ -188,6 +193,10 @@ int sim_sys_setsockopt(int fd, int level, int name, const void *val, socklen_t l
 	sim_trace("  level %d, option %d = %d", level, name, v);
 	if (level == SOL_SOCKET)
 		return set_socket_opt(s, name, val, v);
+	if (level == SOL_UDP && s->k.dgram && name == UDP_GRO) {
+		s->gro = v;
+		return 0;
+	}
 	return level == SOL_TCP && s->k.family != AF_VSOCK && !s->k.dgram ? set_tcp_opt(s, name, v)
 									  : -ENOPROTOOPT;
 }

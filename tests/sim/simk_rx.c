@@ -56,6 +56,8 @@ bool krx_readable(const struct sim_tcp *s)
 {
 	uint64_t have = s->rx_end - s->rx_pos, target = (uint64_t)s->lowat;
 
+	if (s->k.dgram)
+		return !list_is_empty(&s->segs);
 	if (at_mark(s))
 		target++;
 	return have >= target || (have && s->early);

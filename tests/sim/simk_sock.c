@@ -373,6 +373,7 @@ const struct zcsi_sys sim_table = {
 	.sendmsg = sim_sys_sendmsg,
 	.sendmmsg = sim_sys_sendmmsg,
 	.recvmsg = sim_sys_recvmsg,
+	.recvmmsg = sim_sys_recvmmsg,
 	.sendfile = sim_sys_sendfile,
 	.getsockopt = sim_sys_getsockopt,
 	.setsockopt = sim_sys_setsockopt,
