@@ -90,7 +90,7 @@ struct zcs_conn {
 	bool out_on : 1;       /* EPOLLOUT is registered */
 	bool stamped : 1;      /* the socket was asked for receive time stamps */
 	bool rx_urgent : 1;    /* there was urgent data: mapping could cross its mark */
-	uint8_t route : 3;     /* enum probe_route, once route_ms is set */
+	uint8_t route : 2;     /* enum probe_route, once route_ms is set */
 	uint32_t rx_inq;       /* bytes known to be queued */
 
 	/* Send side. */
