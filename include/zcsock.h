@@ -336,6 +336,13 @@ ZCS_MUST int zcs_conn_send(struct zcs_conn *conn, const struct zcs_msg *msg);
  */
 ZCS_MUST int zcs_conn_send_file(struct zcs_conn *conn, int file, uint64_t off, uint64_t len,
 				uint64_t token);
+/*
+ * The next `len` bytes of a pipe, of which `pipe` is the end to read from, in order with messages,
+ * by splice(2): its pages move to the socket. They must be there: -ENODATA, or the status if
+ * somebody took them before their turn. -EBADF: not a pipe. RELEASED as for a file: who filled the
+ * pipe by reference (vmsplice(2), splice(2)) may now change that memory.
+ */
+ZCS_MUST int zcs_conn_send_pipe(struct zcs_conn *conn, int pipe, size_t len, uint64_t token);
 struct zcs_span;
 /*
  * Forwards a span of a connection of the same context; it is the library's from then on, no event
@@ -381,6 +388,15 @@ struct zcs_span {
  */
 ZCS_MUST int zcs_conn_recv(struct zcs_conn *conn, struct zcs_span *spans, size_t nr,
 			   size_t max_bytes);
+/*
+ * Up to max_bytes (0: no limit) of the stream into a pipe, of which `pipe` is the end to write to,
+ * by splice(2): the pages move, mappable or not, nobody sees them, no budget counts them. The
+ * number of bytes; 0: end of stream. -EAGAIN: nothing now; READABLE follows. -ENOSPC: the pipe is
+ * full, empty it and call again; nothing follows. -EPIPE: nobody reads the pipe, or you closed the
+ * connection. -EBADF: not a pipe. -EOPNOTSUPP: UDP, VSOCK before Linux 6.5, or urgent data came.
+ * -ENOMEM. Another negative errno: what broke the connection.
+ */
+ZCS_MUST int zcs_conn_recv_pipe(struct zcs_conn *conn, int pipe, size_t max_bytes);
 /*
  * UDP: what recvmsg(2) said of a span: msg_name (the source), msg_control (what you asked the
  * socket for: the local address, ECN, time stamps ...; ip(7), ipv6(7), socket(7)), msg_flags;
@@ -429,7 +445,7 @@ struct zcs_stats {
 	uint64_t tx_bytes;	    /* taken by the kernel */
 	uint64_t tx_bytes_lent;	    /* of them with MSG_ZEROCOPY */
 	uint64_t tx_bytes_uncopied; /* of those, in messages with no hint of a copy */
-	uint64_t tx_bytes_file;	    /* by sendfile */
+	uint64_t tx_bytes_file;	    /* by sendfile and splice */
 	uint64_t tx_calls;	    /* sending system calls */
 	uint64_t tx_notifications;  /* messages read from the error queue */
 	uint64_t tx_enobufs_memlock;

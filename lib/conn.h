@@ -72,7 +72,7 @@ struct zcs_conn {
 	bool connecting : 1;
 	bool closing : 1;
 	bool closed : 1;
-	bool nonblock_set : 1; /* O_NONBLOCK was set for sendfile ... */
+	bool nonblock_set : 1; /* O_NONBLOCK was set for sendfile, splice ... */
 	bool was_blocking : 1; /* ... and was not before: put back at detach */
 	bool blocked : 1;      /* the kernel said -EAGAIN: wait for EPOLLOUT */
 	bool cut : 1;	       /* not all that was accepted was sent: the end must not look clean */
@@ -266,7 +266,8 @@ void adopt_end(struct zcs_conn *c);
 
 /* file.c */
 ssize_t file_push(struct zcs_conn *c, struct msg *m);
-void file_acked(struct zcs_conn *c); /* releases files that the peer's kernel has */
+void file_acked(struct zcs_conn *c);	/* releases files that the peer's kernel has */
+void file_nonblock(struct zcs_conn *c); /* sendfile and splice have no MSG_DONTWAIT */
 
 /* rx.c */
 void rx_ready(struct zcs_conn *c, uint32_t revents);

@@ -142,7 +142,7 @@ static void explain_send(struct text *t, const struct zcs_conn *c, const struct 
 	    (unsigned long long)s->tx_bytes, (unsigned long long)s->tx_calls,
 	    percent(s->tx_bytes_lent, s->tx_bytes), percent(s->tx_bytes_uncopied, s->tx_bytes));
 	if (s->tx_bytes_file)
-		say(t, "      %llu bytes straight from files\n",
+		say(t, "      %llu bytes straight from files and pipes\n",
 		    (unsigned long long)s->tx_bytes_file);
 	if (s->tx_reason)
 		say(t, "      last copy: %s\n", zcs_reason_text(s->tx_reason));

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * file.c - file -> socket
+ * file.c - file or pipe -> socket
  *
- * sendfile(2) queues the page cache's own pages, and nothing tells when the kernel is through with
- * them; until the peer has acknowledged them a change to the file changes what is sent. So the
- * message is released when the stream position behind it is acknowledged (SIOCOUTQ), looked up when
- * the socket shows signs of life and by a timer.
+ * sendfile(2) queues the page cache's own pages, splice(2) those of a pipe, and nothing tells when
+ * the kernel is through with them; until the peer has acknowledged them a change to them changes
+ * what is sent. So the message is released when the stream position behind it is acknowledged
+ * (SIOCOUTQ), looked up when the socket shows signs of life and by a timer.
  */
 #include "conn.h"
 #include "sys.h"
@@ -32,8 +32,7 @@ static bool is_file_error(ssize_t r)
 	       r == -ESPIPE || r == -EACCES || r == -EPERM || r == -ENXIO || r == -ENOMEM;
 }
 
-/* sendfile has no MSG_DONTWAIT. */
-static void make_nonblocking(struct zcs_conn *c)
+void file_nonblock(struct zcs_conn *c)
 {
 	if (c->nonblock_set)
 		return;
@@ -41,20 +40,34 @@ static void make_nonblocking(struct zcs_conn *c)
 	c->was_blocking = zcsi_sys->set_nonblock(c->fd, true) > 0;
 }
 
+/*
+ * What splice says of a pipe that is empty it says of a full socket, too: so it is asked for no
+ * more than is there.
+ */
+static ssize_t from_pipe(struct zcs_conn *c, struct msg *m, size_t len)
+{
+	int there = zcsi_sys->pipe_bytes(m->file.fd);
+
+	if (there <= 0)
+		return there;
+	return zcsi_sys->splice(m->file.fd, c->fd, min_u64(len, (unsigned)there));
+}
+
 ssize_t file_push(struct zcs_conn *c, struct msg *m)
 {
+	size_t len = min_u64(m->len - m->sent, FILE_TURN);
 	ssize_t r;
 
-	make_nonblocking(c);
-	r = zcsi_sys->sendfile(c->fd, m->file.fd, &m->file.off,
-			       min_u64(m->len - m->sent, FILE_TURN));
+	file_nonblock(c);
+	r = m->file.is_pipe ? from_pipe(c, m, len)
+			    : zcsi_sys->sendfile(c->fd, m->file.fd, &m->file.off, len);
 	c->stats.tx_calls++;
 	if (r > 0) {
 		m->sent += r;
 		c->stats.tx_bytes += r;
 		c->stats.tx_bytes_file += r;
 	} else if (r == 0) {
-		m->status = -ENODATA; /* the file ends before the message does */
+		m->status = -ENODATA; /* it ends before the message does */
 	} else if (is_file_error(r)) {
 		m->status = (int)r;
 	} else {

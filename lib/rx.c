@@ -78,7 +78,7 @@ static void set_lowat(struct zcs_conn *c)
 		c->lowat = (uint32_t)want;
 }
 
-static void rest(struct zcs_conn *c)
+void rx_rest(struct zcs_conn *c)
 {
 	c->rx_told = false;
 	if (GUARD(11))
@@ -175,7 +175,7 @@ static ssize_t receive(struct rx *rx, void *buf, size_t len, int flags)
 }
 
 /* End of stream or an error; both are told after all data, and then again whenever asked. */
-static int at_end(struct zcs_conn *c, ssize_t r)
+int rx_at_end(struct zcs_conn *c, ssize_t r)
 {
 	if (r == -EAGAIN) {
 		c->rx_maybe = false;
@@ -217,7 +217,7 @@ static int rx_copy(struct rx *rx)
 		want = c->rx_skip;
 	r = receive(rx, buf, want, 0);
 	if (r <= 0)
-		return at_end(c, r);
+		return rx_at_end(c, r);
 	if (want != c->rx_skip)
 		note_short_read(c, want, r);
 	c->rx_skip -= min_u64(c->rx_skip, r);
@@ -380,6 +380,6 @@ ZCS_EXPORT int zcs_conn_recv(struct zcs_conn *c, struct zcs_span *spans, size_t 
 	if (rx.got)
 		return (int)rx.got;
 	if (r == -EAGAIN)
-		rest(c);
+		rx_rest(c);
 	return r;
 }

@@ -32,6 +32,9 @@ int64_t rx_find_stamp(const void *control, size_t len);
 /* dgram_rx.c: datagrams, by one system call; their number, or a negative errno. */
 int dgram_receive(struct rx *rx);
 
+int rx_at_end(struct zcs_conn *c, ssize_t r); /* a call brought r, 0 or a negative errno */
+void rx_rest(struct zcs_conn *c);	      /* the caller is about to wait for READABLE */
+
 /* If not, c->rx_reason says why. */
 bool map_is_wanted(struct rx *rx);
 int map_receive(struct rx *rx); /* 1: spans were added. 0: copy instead, now */

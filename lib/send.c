@@ -377,17 +377,11 @@ ZCS_EXPORT int zcs_conn_send(struct zcs_conn *c, const struct zcs_msg *msg)
 	return send_msg(c, msg);
 }
 
-ZCS_EXPORT int zcs_conn_send_file(struct zcs_conn *c, int file, uint64_t off, uint64_t len,
-				  uint64_t token)
+static int accept_file(struct zcs_conn *c, int fd, bool is_pipe, uint64_t off, uint64_t len,
+		       uint64_t token)
 {
-	struct msg *m;
-	int r = c->dgram ? -EOPNOTSUPP : conn_refuses(c);
+	struct msg *m = txq_get(c) ? txq_next(c->q) : NULL;
 
-	if (!r && (file < 0 || off > INT64_MAX || len > INT64_MAX - off || !len))
-		r = file < 0 ? -EBADF : -EINVAL;
-	if (r)
-		return r;
-	m = txq_get(c) ? txq_next(c->q) : NULL;
 	if (!m || evq_reserve(&c->ctx->evq) < 0) {
 		txq_put(c);
 		return -ENOMEM;
@@ -398,12 +392,35 @@ ZCS_EXPORT int zcs_conn_send_file(struct zcs_conn *c, int file, uint64_t off, ui
 	m->at_ns = ctx_now();
 	m->event = true;
 	m->lo = m->hi = c->ledger.next;
-	m->file.fd = file;
+	m->file.fd = fd;
+	m->file.is_pipe = is_pipe;
 	m->file.off = off;
 	enqueue(c, m, 0);
 	if (!c->blocked)
 		conn_schedule(c);
 	return 0;
+}
+
+ZCS_EXPORT int zcs_conn_send_file(struct zcs_conn *c, int file, uint64_t off, uint64_t len,
+				  uint64_t token)
+{
+	int r = c->dgram ? -EOPNOTSUPP : conn_refuses(c);
+
+	if (!r && (file < 0 || off > INT64_MAX || len > INT64_MAX - off || !len))
+		r = file < 0 ? -EBADF : -EINVAL;
+	return r ? r : accept_file(c, file, false, off, len, token);
+}
+
+ZCS_EXPORT int zcs_conn_send_pipe(struct zcs_conn *c, int pipe, size_t len, uint64_t token)
+{
+	int there, r = c->dgram ? -EOPNOTSUPP : conn_refuses(c);
+
+	if (r)
+		return r;
+	there = len ? zcsi_sys->pipe_bytes(pipe) : -EINVAL;
+	if (there < 0)
+		return there;
+	return (size_t)there < len ? -ENODATA : accept_file(c, pipe, true, 0, len, token);
 }
 
 ZCS_EXPORT int zcs_conn_send_span(struct zcs_conn *c, const struct zcs_span *span, uint32_t flags)

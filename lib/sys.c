@@ -108,35 +108,70 @@ static int kernel_recvmmsg(int fd, struct mmsghdr *msgs, unsigned nr, int flags)
 }
 
 /*
- * sendfile(2) knows no MSG_NOSIGNAL. The kernel sends SIGPIPE to the calling thread before the call
- * returns, so blocking it in this thread is enough; one that was pending before is not ours to
- * take. The signal can come with a short count as well: a first piece was taken, the next one
- * failed.
+ * sendfile(2) and splice(2) know no MSG_NOSIGNAL. The kernel sends SIGPIPE to the calling thread
+ * before the call returns, so blocking it in this thread is enough; one that was pending before is
+ * not ours to take. The signal can come with a short count as well: a first piece was taken, the
+ * next one failed.
  */
-static ssize_t kernel_sendfile(int sock, int file, uint64_t *off, size_t len)
+struct no_sigpipe {
+	sigset_t pipe_only, before;
+	bool was_pending;
+};
+
+static void sigpipe_off(struct no_sigpipe *n)
+{
+	sigset_t pending;
+
+	n->was_pending = false;
+	sigemptyset(&n->pipe_only);
+	sigaddset(&n->pipe_only, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &n->pipe_only, &n->before);
+	/* What is pending and not blocked is delivered at once, so only a blocked one can wait. */
+	if (sigismember(&n->before, SIGPIPE) == 1 && CALL(sigpending(&pending)) == 0)
+		n->was_pending = sigismember(&pending, SIGPIPE) == 1;
+}
+
+static void sigpipe_on(const struct no_sigpipe *n, bool may_have_come)
 {
 	static const struct timespec now = { 0, 0 };
+
+	if (may_have_come && !n->was_pending)
+		(void)CALL_AGAIN(sigtimedwait(&n->pipe_only, NULL, &now));
+	if (sigismember(&n->before, SIGPIPE) != 1)
+		pthread_sigmask(SIG_SETMASK, &n->before, NULL);
+}
+
+static ssize_t kernel_sendfile(int sock, int file, uint64_t *off, size_t len)
+{
 	off_t pos = (off_t)*off;
-	sigset_t pipe_only, before, pending;
-	bool blocked, was_pending = false;
+	struct no_sigpipe guard;
 	ssize_t ret;
 
-	sigemptyset(&pipe_only);
-	sigaddset(&pipe_only, SIGPIPE);
-	pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
-	blocked = sigismember(&before, SIGPIPE) == 1;
-	/* What is pending and not blocked is delivered at once, so only a blocked one can wait. */
-	if (blocked && CALL(sigpending(&pending)) == 0)
-		was_pending = sigismember(&pending, SIGPIPE) == 1;
-
+	sigpipe_off(&guard);
 	ret = CALL_AGAIN(sendfile(sock, file, &pos, len));
 	*off = (uint64_t)pos;
-
-	if (ret != (ssize_t)len && !was_pending)
-		(void)CALL_AGAIN(sigtimedwait(&pipe_only, NULL, &now));
-	if (!blocked)
-		pthread_sigmask(SIG_SETMASK, &before, NULL);
+	sigpipe_on(&guard, ret != (ssize_t)len);
 	return ret;
+}
+
+static ssize_t kernel_splice(int in, int out, size_t len)
+{
+	struct no_sigpipe guard;
+	ssize_t ret;
+
+	sigpipe_off(&guard);
+	ret = CALL_AGAIN(splice(in, NULL, out, NULL, len, SPLICE_F_NONBLOCK));
+	sigpipe_on(&guard, ret != (ssize_t)len);
+	return ret;
+}
+
+static int kernel_pipe_bytes(int fd)
+{
+	int bytes = 0, ret = CALL(fcntl(fd, F_GETPIPE_SZ));
+
+	if (ret >= 0)
+		ret = CALL(ioctl(fd, FIONREAD, &bytes));
+	return ret < 0 ? ret : bytes;
 }
 
 static int kernel_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
@@ -336,6 +371,8 @@ const struct zcsi_sys zcsi_sys_kernel = {
 	.recvmsg = kernel_recvmsg,
 	.recvmmsg = kernel_recvmmsg,
 	.sendfile = kernel_sendfile,
+	.splice = kernel_splice,
+	.pipe_bytes = kernel_pipe_bytes,
 	.getsockopt = kernel_getsockopt,
 	.setsockopt = kernel_setsockopt,
 	.getsockname = kernel_getsockname,

@@ -100,6 +100,9 @@ struct zcsi_sys {
 	int (*recvmmsg)(int fd, struct mmsghdr *msgs, unsigned nr, int flags);
 	/* sendfile(2) on a non-blocking socket; a SIGPIPE it causes is consumed. */
 	ssize_t (*sendfile)(int sock, int file, uint64_t *off, size_t len);
+	/* The same of splice(2): one of them is a pipe, which is never waited for. */
+	ssize_t (*splice)(int in, int out, size_t len);
+	int (*pipe_bytes)(int fd); /* in the pipe; -EBADF: it is none */
 	int (*getsockopt)(int fd, int level, int name, void *val, socklen_t *len);
 	int (*setsockopt)(int fd, int level, int name, const void *val, socklen_t len);
 	int (*getsockname)(int fd, struct sockaddr *addr, socklen_t *len);

@@ -65,6 +65,7 @@ struct msg {
 			int fd;
 			uint64_t off;
 			uint64_t end; /* stream position behind its last byte, once sent */
+			bool is_pipe;
 		} file;
 	};
 } __attribute__((__aligned__(64)));

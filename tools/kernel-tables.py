@@ -45,6 +45,7 @@ FEATURES = (
     ('receive without a copy: `TCP_ZEROCOPY_RECEIVE`',
      'net-span net-lowat net-inside net-trust net-mended_recv net-stamps'),
     ('files: sendfile', 'net-file net-ring-file'),
+    ('pipes: splice', 'net-pipe net-ring-pipe'),
     ('forward what was received', 'net-relay net-ring-relay'),
     ('UDP: send without a copy', 'net-udp'),
     ('UDP: receive, trains in one piece (`UDP_GRO`)', 'net-udp_recv promises-rx_udp_train_comes_whole'),

@@ -222,25 +222,40 @@ int app_send_plain(struct app_conn *c, size_t len, uint32_t flags)
 }
 
 /* The file's content is that of stream `key` at the same offsets. */
-int app_send_file(struct app_conn *c, int file, uint64_t off, uint64_t len, uint32_t key)
+static int file_sent(struct app_conn *c, struct app_msg *m, int ret)
 {
-	struct app_msg *m = msg_new(c);
-	int ret;
-
-	m->file = true;
-	m->total = len;
-	sim_expect(c->tcp, len, key, off);
-	ret = zcs_conn_send_file(c->conn, file, off, len, (uint64_t)(m - c->app->msgs) + 1);
-	sim_trace("app: %u sends file %llu+%llu: %d", c->key, (unsigned long long)off,
-		  (unsigned long long)len, ret);
+	sim_trace("app: %u sends a file, %llu: %d", c->key, (unsigned long long)m->total, ret);
 	if (ret < 0) {
-		sim_unexpect(c->tcp, len);
+		sim_unexpect(c->tcp, m->total);
 		c->app->nr_msgs--;
 		return ret;
 	}
 	sim_equal(ret, 0);
 	accepted(m, ret);
 	return ret;
+}
+
+int app_send_file(struct app_conn *c, int file, uint64_t off, uint64_t len, uint32_t key)
+{
+	struct app_msg *m = msg_new(c);
+
+	m->file = true;
+	m->total = len;
+	sim_expect(c->tcp, len, key, off);
+	return file_sent(
+		c, m,
+		zcs_conn_send_file(c->conn, file, off, len, (uint64_t)(m - c->app->msgs) + 1));
+}
+
+int app_send_pipe(struct app_conn *c, int pipe, size_t len, uint32_t key, uint64_t pos)
+{
+	struct app_msg *m = msg_new(c);
+
+	m->file = true;
+	m->total = len;
+	sim_expect(c->tcp, len, key, pos);
+	return file_sent(c, m,
+			 zcs_conn_send_pipe(c->conn, pipe, len, (uint64_t)(m - c->app->msgs) + 1));
 }
 
 /* ---- events ---------------------------------------------------------------------------------- */

@@ -88,6 +88,8 @@ int app_send(struct app_conn *c, const struct app_send *what);
 /* And it is given to the kernel at once, also where it would wait for others. */
 int app_send_plain(struct app_conn *c, size_t len, uint32_t flags);
 int app_send_file(struct app_conn *c, int file, uint64_t off, uint64_t len, uint32_t key);
+/* What is in the pipe are the bytes of stream key from pos on. */
+int app_send_pipe(struct app_conn *c, int pipe, size_t len, uint32_t key, uint64_t pos);
 struct app_msg *app_last(struct app *a);
 /* Takes events for as long as they come without waiting longer than timeout_ms for each. */
 unsigned app_take(struct app *a, int timeout_ms);

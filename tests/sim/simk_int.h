@@ -200,6 +200,8 @@ void ksend_take(struct sim_tcp *s, const struct msghdr *msg, uint64_t n, struct 
 ssize_t ksend_some(struct sim_tcp *s, const struct msghdr *msg, uint64_t size, struct zobj *obj,
 		   int flags);
 
+ssize_t ksend_pipe(struct sim_tcp *s, int pipe, size_t len);
+
 /* simk_dgram.c */
 ssize_t kdgram_send(struct sim_tcp *s, const struct msghdr *msg, int flags, uint64_t size,
 		    bool alone);
@@ -232,6 +234,8 @@ void sim_put_cmsg(struct msghdr *msg, size_t *used, int level, int type, const v
 /* simk_rx.c */
 ssize_t sim_sys_recv(int fd, void *buf, size_t len, int flags);
 int sim_sys_recvmmsg(int fd, struct mmsghdr *msgs, unsigned nr, int flags);
+ssize_t sim_sys_splice(int in, int out, size_t len);
+int sim_sys_pipe_bytes(int fd);
 ssize_t sim_sys_recvmsg(int fd, struct msghdr *msg, int flags);
 uint64_t krx_inq(const struct sim_tcp *s);	/* up to the urgent mark */
 uint32_t krx_inq_hint(const struct sim_tcp *s); /* what TCP_INQ says: 1 for a FIN */

@@ -5,6 +5,7 @@
 #include "simk_int.h"
 
 #include <netinet/tcp.h>
+#include <unistd.h>
 
 uint32_t sim_rx_key(const struct sim_tcp *s)
 {
@@ -292,4 +293,49 @@ ssize_t sim_sys_recv(int fd, void *buf, size_t len, int flags)
 	struct msghdr msg = { .msg_iov = &v, .msg_iovlen = 1 };
 
 	return sim_sys_recvmsg(fd, &msg, flags);
+}
+
+/* ---- splice ---------------------------------------------------------------------------------- */
+
+/* Into a real pipe, as much as has room there. */
+static ssize_t to_pipe(struct sim_tcp *s, int pipe, size_t len)
+{
+	char buf[4096]; /* no more than what a pipe takes wholly or not at all */
+	size_t done = 0;
+	ssize_t n = 1;
+
+	while (done < len) {
+		n = krx_copy(s, buf, len - done < sizeof(buf) ? len - done : sizeof(buf), MSG_PEEK);
+		if (n <= 0)
+			break;
+		if (write(pipe, buf, (size_t)n) < 0) {
+			n = -errno;
+			break;
+		}
+		krx_consume(s, (uint64_t)n);
+		done += (size_t)n;
+	}
+	return done ? (ssize_t)done : n;
+}
+
+ssize_t sim_sys_splice(int in, int out, size_t len)
+{
+	struct sim_tcp *s;
+	int err;
+
+	sim_enter("splice", out);
+	s = ktcp_of(out, &err);
+	if (s)
+		return ksend_pipe(s, in, len);
+	s = ktcp_of(in, &err);
+	if (!s)
+		return err;
+	if (!s->file->nonblock)
+		sim_fail("a splice that may block");
+	return to_pipe(s, out, len);
+}
+
+int sim_sys_pipe_bytes(int fd)
+{
+	return zcsi_sys_kernel.pipe_bytes(fd);
 }

@@ -4,7 +4,9 @@
  */
 #include "simk_int.h"
 
+#include <fcntl.h>
 #include <netinet/tcp.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 /* tcp_sendmsg before it looks at the data: 0, or why nothing can be sent. */
@@ -380,6 +382,41 @@ ssize_t sim_sys_sendfile(int sock, int file, uint64_t *off, size_t len)
 	*off += n;
 	pushed(s, 0);
 	return (ssize_t)n;
+}
+
+/* A real pipe; what it had is kept in a file until the peer has it. */
+ssize_t ksend_pipe(struct sim_tcp *s, int pipe, size_t len)
+{
+	uint64_t n = room(s, len), have = 0;
+	struct piece *p;
+	int file, err = may_not_send(s);
+
+	check_beside(s, 0);
+	if (err)
+		return err;
+	if (n < len)
+		s->nospace = true;
+	if (!n)
+		return -EAGAIN;
+	file = memfd_create("pipe", MFD_CLOEXEC);
+	while (have < n) {
+		ssize_t got = splice(pipe, NULL, file, NULL, n - have, SPLICE_F_NONBLOCK);
+
+		if (got <= 0)
+			break;
+		have += (uint64_t)got;
+	}
+	sim_trace("  %llu of %zu from a pipe", (unsigned long long)have, len);
+	if (!have) {
+		close(file);
+		return -EAGAIN;
+	}
+	p = piece_new(s, have);
+	p->file = file;
+	p->file_off = 0;
+	s->tail_obj = NULL;
+	pushed(s, 0);
+	return (ssize_t)have;
 }
 
 uint64_t sim_tcp_end(const struct sim_tcp *s)
