@@ -134,6 +134,7 @@ static inline struct txq *txq_get(struct zcs_conn *c)
 }
 
 /* dgram.c */
+#define DGRAM_CALLS 32 /* datagrams, or trains of them, of a system call */
 int dgram_push(struct zcs_conn *c);
 int dgram_check(const struct zcs_conn *c, const struct zcs_msg *in, size_t len);
 

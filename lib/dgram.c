@@ -27,7 +27,6 @@
 #define MSG_ZEROCOPY 0x4000000
 #endif
 
-#define CALLS	     32	   /* datagrams, or trains of them, of a system call */
 #define FRAGS	     17	   /* MAX_SKB_FRAGS: pages of a packet that is lent */
 #define SEGMENTS     64	   /* UDP_MAX_SEGMENTS of older kernels */
 #define PAYLOAD_IPV4 65507 /* 65,535 less the headers of IPv4 and UDP */
@@ -39,12 +38,12 @@ struct volley {
 	struct zcs_conn *c;
 	bool lend;
 	unsigned nr, nr_vec;
-	struct mmsghdr hdr[CALLS];
-	uint32_t bytes[CALLS];
+	struct mmsghdr hdr[DGRAM_CALLS];
+	uint32_t bytes[DGRAM_CALLS];
 	union {
 		struct cmsghdr align;
 		char buf[CMSG_SPACE(sizeof(uint16_t))];
-	} control[CALLS];
+	} control[DGRAM_CALLS];
 };
 
 /* Where in a message the next datagram begins. */
@@ -185,8 +184,8 @@ static void load(struct volley *v, unsigned max)
 	for (uint32_t i = q->cursor; i != tx_end(v->c); i++) {
 		const struct msg *m = txq_at(q, i);
 
-		/* An empty datagram would take a number. */
-		if (m->lend != v->lend || (v->lend && !m->len))
+		/* An empty datagram would take a number; what is measured stands in front. */
+		if (m->lend != v->lend || (v->lend && !m->len) || (m->measure && v->nr))
 			return;
 		place_at(&p, q, i);
 		do {
@@ -317,7 +316,7 @@ static bool lends(struct zcs_conn *c)
 
 	if (!m->lend || !m->len || ((c->no_lend || c->pause_ns) && !tx_may_lend_now(c)))
 		return false;
-	while (c->ledger.nr_bits - ledger_out(&c->ledger) <= CALLS) {
+	while (c->ledger.nr_bits - ledger_out(&c->ledger) <= DGRAM_CALLS) {
 		if (ledger_grow(&c->ledger) < 0)
 			return false;
 	}
@@ -361,7 +360,7 @@ static int64_t push_some(struct zcs_conn *c, unsigned *most, bool *again)
 		return 0;
 	}
 	n = fire(&v);
-	*most = n == (int)v.nr ? CALLS : 1;
+	*most = n == (int)v.nr ? DGRAM_CALLS : 1;
 	if (n > 0) {
 		*again = false;
 		return hit(&v, (unsigned)n);
@@ -375,7 +374,7 @@ static int64_t push_some(struct zcs_conn *c, unsigned *most, bool *again)
 
 int dgram_push(struct zcs_conn *c)
 {
-	unsigned most = CALLS;
+	unsigned most = DGRAM_CALLS;
 	bool again = false;
 	uint64_t done = 0;
 

@@ -3,8 +3,8 @@
  * pipe.c - socket -> pipe: splice(2)
  *
  * What is in the socket's packets moves to the pipe by reference, mappable or not, and no budget is
- * needed. splice tells with one error of an empty socket and of a full pipe, and with another one of
- * a broken connection and of a pipe that nobody reads: the second look tells them apart.
+ * needed. splice tells with one error of an empty socket and of a full pipe, and with another one
+ * of a broken connection and of a pipe that nobody reads: the second look tells them apart.
  */
 #include "rx.h"
 #include "sys.h"

@@ -109,6 +109,18 @@ static bool waits_for_each(struct zcs_conn *c, const struct msg *m)
 			  c->ctx->in_vain, (uint32_t)(copy_ns / 1000));
 }
 
+/*
+ * Datagrams that leave in one call go one way: the first of them asks the policy, and what it costs
+ * is measured of the whole call.
+ */
+static bool follows(struct zcs_conn *c, const struct msg *m)
+{
+	uint32_t unsent = c->q->tail - c->q->cursor;
+	const struct msg *before = txq_at(c->q, c->q->tail - 1);
+
+	return c->dgram && unsent % DGRAM_CALLS && before->event && before->len == m->len;
+}
+
 static inline enum zcs_reason why_copy(struct zcs_conn *c, struct msg *m, uint32_t flags)
 {
 	enum zcs_reason why;
@@ -121,6 +133,8 @@ static inline enum zcs_reason why_copy(struct zcs_conn *c, struct msg *m, uint32
 		return ZCS_R_NONE;
 	if (c->send_way == ZCS_WAY_COPY)
 		return ZCS_R_PINNED;
+	if (follows(c, m))
+		return txq_at(c->q, c->q->tail - 1)->lend ? ZCS_R_NONE : c->tx_reason;
 	why = ask_policy(c, m);
 	return why == ZCS_R_NONE && waits_for_each(c, m) ? ZCS_R_WAITS : why;
 }

@@ -135,6 +135,7 @@ ssize_t kdgram_send(struct sim_tcp *s, const struct msghdr *msg, int flags, uint
 int sim_sys_sendmmsg(int fd, struct mmsghdr *msgs, unsigned nr, int flags)
 {
 	struct sim_tcp *s;
+	ssize_t bytes = 0;
 	unsigned n;
 	int err;
 
@@ -151,8 +152,12 @@ int sim_sys_sendmmsg(int fd, struct mmsghdr *msgs, unsigned nr, int flags)
 			size += msg->msg_iov[i].iov_len;
 		r = kdgram_send(s, msg, flags, size, false);
 		sim_trace("  datagram %u: %zd, next number %u", n, r, s->zckey);
-		if (r < 0)
-			return n ? (int)n : (int)r;
+		if (r < 0) {
+			err = (int)r;
+			break;
+		}
+		bytes += r;
 	}
-	return (int)n;
+	ksend_pay(flags, bytes);
+	return n ? (int)n : err;
 }

@@ -200,6 +200,7 @@ void ksend_take(struct sim_tcp *s, const struct msghdr *msg, uint64_t n, struct 
 ssize_t ksend_some(struct sim_tcp *s, const struct msghdr *msg, uint64_t size, struct zobj *obj,
 		   int flags);
 
+void ksend_pay(int flags, ssize_t bytes); /* CPU time */
 ssize_t ksend_pipe(struct sim_tcp *s, int pipe, size_t len);
 
 /* simk_dgram.c */

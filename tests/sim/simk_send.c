@@ -269,8 +269,9 @@ static ssize_t tcp_send(struct sim_tcp *s, const struct msghdr *msg, int flags, 
 	return (ssize_t)n;
 }
 
-static void pay(const struct sim_price *price, ssize_t bytes)
+void ksend_pay(int flags, ssize_t bytes)
 {
+	const struct sim_price *price = flags & MSG_ZEROCOPY ? &sim.flag_price : &sim.copy_price;
 	uint64_t ns = price->call_ns + (uint64_t)(bytes > 0 ? bytes : 0) * price->kib_ns / 1024;
 
 	if (sim.noise_pct)
@@ -327,7 +328,7 @@ ssize_t sim_sys_sendmsg(int fd, const struct msghdr *msg, int flags)
 	for (size_t i = 0; i < msg->msg_iovlen; i++)
 		size += msg->msg_iov[i].iov_len;
 	n = s->k.dgram ? kdgram_send(s, msg, flags, size, true) : tcp_send(s, msg, flags, size);
-	pay(flags & MSG_ZEROCOPY ? &sim.flag_price : &sim.copy_price, n);
+	ksend_pay(flags, n);
 	sim_trace("  %zd of %llu%s%s, next number %u", n, (unsigned long long)size,
 		  flags & MSG_ZEROCOPY ? " zerocopy" : "", flags & MSG_MORE ? " more" : "",
 		  s->zckey);

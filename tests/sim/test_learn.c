@@ -551,6 +551,31 @@ static void measured_in_batches(void)
 
 /* ---- how it is told -------------------------------------------------------------------------- */
 
+/* Datagrams that leave together are measured together, and go one way. */
+static void datagrams(void)
+{
+	struct app_send s = { .len = 14000, .segment = 1400 };
+	struct app_conn *c;
+	uint64_t calls = 0;
+
+	sim_default.dgram = true;
+	c = open_where(true);
+	for (unsigned i = 0; i < 16 * 1500; i++) {
+		s.flags = i % 16 == 15 ? 0 : ZCS_MORE;
+		while (app_send(c, &s) == -EAGAIN)
+			app_take(&app, 1);
+		if (i % 64 == 63)
+			app_take(&app, 1);
+		if (i == 16 * 1000)
+			calls = app_stats(c).tx_calls;
+	}
+	app_drain(&app);
+	sim_assert(learned(c, s.len).pairs >= 4);
+	sim_equal(learned(c, s.len).way, ZCS_WAY_ZEROCOPY);
+	sim_assert(app_stats(c).tx_calls - calls < 500 * 3);
+	app_end(&app);
+}
+
 static void sizes_of_the_struct(void)
 {
 	struct app_conn *c = open_where(true);
@@ -653,6 +678,7 @@ int main(void)
 		{ "scarce_optmem", scarce_optmem },
 		{ "one_in_64_is_measured", one_in_64_is_measured },
 		{ "measured_in_batches", measured_in_batches },
+		{ "datagrams", datagrams },
 		{ "sizes_of_the_struct", sizes_of_the_struct },
 		{ "lists_of_the_struct", lists_of_the_struct },
 		{ "explained", explained },
