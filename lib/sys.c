@@ -21,8 +21,10 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -212,6 +214,33 @@ static int kernel_set_nonblock(int fd, bool on)
 	return ret < 0 ? ret : 1;
 }
 
+/* ---- files ---------------------------------------------------------------------------------- */
+
+static ssize_t kernel_pwritev(int file, const struct iovec *v, int nr, uint64_t off)
+{
+	return CALL_AGAIN(pwritev(file, v, nr, (off_t)off));
+}
+
+static int kernel_fcntl(int fd, int cmd, int arg)
+{
+	return CALL(fcntl(fd, cmd, arg));
+}
+
+/* Since Linux 6.1; before it nobody says, and a guess could be wrong in the middle of a file. */
+static int kernel_dio_align(int file, uint32_t *mem_out, uint32_t *block_out)
+{
+	struct statx st = { 0 };
+	int ret = CALL(statx(file, "", AT_EMPTY_PATH, STATX_DIOALIGN, &st));
+
+	if (ret < 0)
+		return ret;
+	if (!(st.stx_mask & STATX_DIOALIGN) || !st.stx_dio_mem_align || !st.stx_dio_offset_align)
+		return -EOPNOTSUPP;
+	*mem_out = st.stx_dio_mem_align;
+	*block_out = st.stx_dio_offset_align;
+	return 0;
+}
+
 /* ---- memory --------------------------------------------------------------------------------- */
 
 static void *kernel_mmap(void *addr, size_t len, int prot, int flags, int fd)
@@ -379,6 +408,9 @@ const struct zcsi_sys zcsi_sys_kernel = {
 	.getpeername = kernel_getpeername,
 	.ioctl = kernel_ioctl,
 	.set_nonblock = kernel_set_nonblock,
+	.pwritev = kernel_pwritev,
+	.fcntl = kernel_fcntl,
+	.dio_align = kernel_dio_align,
 	.mmap = kernel_mmap,
 	.munmap = kernel_munmap,
 	.madvise = kernel_madvise,

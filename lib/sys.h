@@ -110,6 +110,11 @@ struct zcsi_sys {
 	int (*ioctl)(int fd, unsigned long request, void *arg);
 	int (*set_nonblock)(int fd, bool on); /* 1: it was off (or on) before, 0: nothing changed */
 
+	ssize_t (*pwritev)(int file, const struct iovec *v, int nr, uint64_t off);
+	int (*fcntl)(int fd, int cmd, int arg);
+	/* What O_DIRECT asks of memory, and of offset and length; -EOPNOTSUPP: not to be had. */
+	int (*dio_align)(int file, uint32_t *mem_out, uint32_t *block_out);
+
 	void *(*mmap)(void *addr, size_t len, int prot, int flags, int fd); /* NULL: failed */
 	int (*munmap)(void *addr, size_t len);
 	int (*madvise)(void *addr, size_t len, int advice);

@@ -53,6 +53,7 @@ const struct promise promise_rx_mapped_pages_write_direct = {
 	.sentence =
 		"Mapped pages can be written to a file with O_DIRECT, as memory of the program's own.",
 	.source = "open(2) O_DIRECT; mm/gup.c",
-	.otherwise = "Nothing depends on it: writing a span is yours, and write(2) works as well.",
+	.otherwise =
+		"Relied upon by zcs_span_write, which writes through the page cache when it is refused.",
 	.run = run,
 };

@@ -270,6 +270,7 @@ void sim_begin(uint64_t seed)
 		.flag_price = { 2500, 20 },
 		.optmem_max = 128 << 10,
 		.max_calls = 300000,
+		.disk_left = UINT64_MAX,
 		.now = 1000 * SIM_S + sim_rnd(1000000),
 	};
 	nr_steps = nr_traces = 0;

@@ -109,6 +109,14 @@ struct sim_world {
 	unsigned ring_submit_pct; /* not all requests are taken */
 	unsigned ring_map_fail_pct;				   /* memory cannot be registered */
 	unsigned ring_submits, ring_reqs, ring_enters, ring_fixed; /* calls, requests ... */
+	/* The file that is written */
+	int file_flags;		     /* O_DIRECT ... */
+	uint32_t dio_mem, dio_block; /* what O_DIRECT asks for, bytes; 0: nobody says */
+	int direct_errno;	     /* of each direct write, or 0 */
+	int write_errno;	     /* of each write, or 0 */
+	unsigned write_short_pct;    /* a write takes less than it could */
+	uint64_t disk_left;	     /* bytes until ENOSPC */
+	unsigned file_writes, direct_writes, misaligned; /* calls; direct ones; refused for it */
 };
 
 extern struct sim_world sim;

@@ -12,6 +12,7 @@
  *	simk_errq.c	the error queue
  *	simk_rx.c	receiving by copy and what the peer sends
  *	simk_map.c	TCP_ZEROCOPY_RECEIVE
+ *	simk_file.c	files that are written
  *	simk_mem.c	mappings, and references into the program's memory
  */
 #ifndef SIMK_INT_H
@@ -249,6 +250,11 @@ struct seg *krx_seg(const struct sim_tcp *s, uint64_t pos);
 
 /* simk_map.c */
 int kmap_getsockopt(struct sim_tcp *s, void *val, socklen_t *len);
+
+/* simk_file.c */
+ssize_t sim_sys_pwritev(int file, const struct iovec *v, int nr, uint64_t off);
+int sim_sys_fcntl(int fd, int cmd, int arg);
+int sim_sys_dio_align(int file, uint32_t *mem_out, uint32_t *block_out);
 
 /* simk_mem.c */
 void *sim_sys_mmap(void *addr, size_t len, int prot, int flags, int fd);

@@ -30,6 +30,7 @@ static void errors__are_returned_and_errno_is_kept(void **state)
 {
 	struct msghdr msg = { .msg_iov = NULL };
 	struct iovec iov = { .iov_len = 0 };
+	uint32_t word;
 	char c;
 
 	(void)state;
@@ -44,6 +45,9 @@ static void errors__are_returned_and_errno_is_kept(void **state)
 	assert_int_equal(sys->write(-1, &c, 1), -EBADF);
 	assert_int_equal(sys->shutdown(-1, SHUT_WR), -EBADF);
 	assert_int_equal(sys->set_nonblock(-1, true), -EBADF);
+	assert_int_equal(sys->pwritev(-1, &iov, 1, 0), -EBADF);
+	assert_int_equal(sys->fcntl(-1, F_GETFL, 0), -EBADF);
+	assert_int_equal(sys->dio_align(-1, &word, &word), -EBADF);
 	assert_int_equal(sys->epoll_wait(-1, NULL, 1, 0), -EBADF);
 	assert_int_equal(sys->timer_set(-1, 1), -EBADF);
 	assert_int_equal(sys->munmap((void *)1, 1), -EINVAL);
