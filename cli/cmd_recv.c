@@ -3,7 +3,8 @@
  * cmd_recv.c - zcsock recv: one session, from the URL to the last file
  *
  * main path: cmd_recv -> wait_for_sender -> session -> take_file -> take_known or take_chunks ->
- * take_spans -> keep (hash, write) -> check_end -> finish_file (sync, rename, verdict)
+ * take_spans -> keep (hash, write) or gather (hash), write_batch -> check_end -> finish_file (sync,
+ * rename, verdict)
  */
 #include <errno.h>
 #include <pthread.h>
@@ -26,7 +27,9 @@
 #include "stop.h"
 #include "text.h"
 
-#define NR_SPANS 64
+#define NR_SPANS 64	   /* of a receive */
+#define NR_BATCH 1024	   /* of a direct write ... */
+#define BATCH	 (4 << 20) /* ... and bytes: each costs a round trip to the disk */
 #define PIECE	 (256 * 1024)
 #define BORROWED (16 << 20) /* more than a receive buffer holds: all of it can be mapped at once */
 #define CLOSE_MS 2000	    /* for the verdict to get through when something failed */
@@ -40,6 +43,9 @@ struct receiver {
 	struct link link;
 	struct report report;
 	XXH3_state_t *hash;
+	struct zcs_span batch[NR_BATCH]; /* received and hashed, not written yet */
+	size_t nr_batch;
+	uint64_t batch_bytes;
 	char safe[SAFE_NAME]; /* the name of the file on its way, printable */
 };
 
@@ -105,21 +111,58 @@ static int keep(struct receiver *rv, const char *bytes, size_t len)
 	return 0;
 }
 
+static void let_go(struct receiver *rv)
+{
+	zcs_span_release(rv->link.ctx, rv->batch, rv->nr_batch);
+	rv->nr_batch = 0;
+	rv->batch_bytes = 0;
+}
+
+/* What was gathered goes to the disk, and back to the library. */
+static int write_batch(struct receiver *rv)
+{
+	int r = dest_write_spans(&rv->dest, rv->link.ctx, rv->batch, rv->nr_batch);
+
+	let_go(rv);
+	return r;
+}
+
+/* Hashed, and held until there is enough for the disk: it will read the pages by itself. */
+static int gather(struct receiver *rv, const struct zcs_span *spans, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++) {
+		XXH3_128bits_update(rv->hash, spans[i].base, spans[i].len);
+		rv->batch[rv->nr_batch++] = spans[i];
+		rv->batch_bytes += spans[i].len;
+	}
+	if (rv->batch_bytes < BATCH && rv->nr_batch <= NR_BATCH - NR_SPANS)
+		return 0;
+	return write_batch(rv);
+}
+
+static int keep_all(struct receiver *rv, const struct zcs_span *spans, size_t nr)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < nr && r == 0; i++)
+		r = keep(rv, spans[i].base, spans[i].len);
+	zcs_span_release(rv->link.ctx, spans, nr);
+	return r;
+}
+
 /* Up to max bytes from the stream to the disk; their number. */
 static int64_t take_spans(struct receiver *rv, uint64_t max)
 {
 	struct zcs_span spans[NR_SPANS];
 	int64_t bytes = 0;
-	int n, r = 0;
+	int n, r;
 
 	n = link_spans(&rv->link, spans, NR_SPANS, max);
 	if (n < 0)
 		return lost_body(rv, n);
-	for (int i = 0; i < n && r == 0; i++) {
-		r = keep(rv, spans[i].base, spans[i].len);
+	for (int i = 0; i < n; i++)
 		bytes += (int64_t)spans[i].len;
-	}
-	zcs_span_release(rv->link.ctx, spans, (size_t)n);
+	r = rv->dest.direct ? gather(rv, spans, (size_t)n) : keep_all(rv, spans, (size_t)n);
 	report_sample(&rv->report, rv->link.conn);
 	if (r < 0)
 		return refuse_err(rv, r);
@@ -282,7 +325,8 @@ static int begin_file(struct receiver *rv, const struct proto_frame *file)
 	}
 	if (rv->dir.only && rv->report.nr_files > 0)
 		return refuse(rv, PROTO_ONE_ONLY, "-o names one file, and the sender has another");
-	r = dest_begin(&rv->dest, &rv->dir, rv->dir.only ? rv->dir.only : name, file->value);
+	r = dest_begin(&rv->dest, &rv->dir, rv->dir.only ? rv->dir.only : name, file->value,
+		       rv->opts.file_way);
 	if (r < 0)
 		return refuse_err(rv, r);
 	r = link_say(&rv->link, PROTO_ACCEPT, 0, 0);
@@ -303,7 +347,10 @@ static int take_file(struct receiver *rv, const struct proto_frame *file)
 		r = take_known(rv, file->value);
 	if (r == 0)
 		r = take_chunks(rv, file->value != PROTO_UNKNOWN, &end);
-	return r < 0 ? r : finish_file(rv, &end);
+	if (r < 0)
+		return r;
+	r = write_batch(rv);
+	return r < 0 ? refuse_err(rv, r) : finish_file(rv, &end);
 }
 
 static int session(struct receiver *rv)
@@ -326,6 +373,10 @@ static int session(struct receiver *rv)
 			return gave_up(rv, &frame);
 		case PROTO_FILE:
 			r = take_file(rv, &frame);
+			let_go(rv);
+			if (rv->dest.why)
+				report_way(&rv->report, rv->dest.size, dest_way(&rv->dest),
+					   rv->dest.why, rv->dest.bytes_direct);
 			dest_discard(&rv->dest);
 			if (r < 0)
 				return r;

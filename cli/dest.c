@@ -14,6 +14,9 @@
 #include "proto.h"
 #include "text.h"
 
+#define DIRECT_MIN   (1 << 20) /* bytes of a file: below, the page cache costs less */
+#define DIRECT_BLOCK 4096      /* what the pages of a receive are aligned to */
+
 static int dir_open(const char *path)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -115,7 +118,53 @@ static int open_part(struct dest *dest)
 	return 0;
 }
 
-int dest_begin(struct dest *dest, const struct dest_dir *dir, const char *name, uint64_t size)
+/* Linux says since 6.1 how to align; 0: this file system has no direct writes, or does not say. */
+static uint32_t direct_block(int fd)
+{
+	struct statx st = { 0 };
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &st) < 0 ||
+	    !(st.stx_mask & STATX_DIOALIGN) || !st.stx_dio_mem_align)
+		return 0;
+	return st.stx_dio_offset_align;
+}
+
+/* Small files cost less through the page cache, and of one without a size nobody knows. */
+static void choose_way(struct dest *dest, uint64_t size, enum file_way way)
+{
+	uint32_t block = direct_block(dest->fd);
+	int flags = fcntl(dest->fd, F_GETFL);
+
+	if (way == FILE_WRITE)
+		dest->why = "asked for";
+	else if (!block || block > DIRECT_BLOCK)
+		dest->why = "the file system does not write past the page cache";
+	else if (way == FILE_AUTO && size == UINT64_MAX)
+		dest->why = "the file's size is not known";
+	else if (way == FILE_AUTO && size < DIRECT_MIN)
+		dest->why = "the file is small";
+	else if (flags < 0 || fcntl(dest->fd, F_SETFL, flags | O_DIRECT) < 0)
+		dest->why = "the file system refuses O_DIRECT";
+	else
+		dest->direct = true;
+	if (dest->direct)
+		dest->why = way == FILE_DIRECT ? "asked for" : "it costs less";
+	dest->may_leave = dest->direct && way == FILE_AUTO;
+}
+
+static void leave_direct(struct dest *dest, const char *why)
+{
+	int flags = fcntl(dest->fd, F_GETFL);
+
+	if (flags < 0 || fcntl(dest->fd, F_SETFL, flags & ~O_DIRECT) < 0 ||
+	    lseek(dest->fd, (off_t)dest->size, SEEK_SET) < 0)
+		return;
+	dest->direct = dest->may_leave = false;
+	dest->why = why;
+}
+
+int dest_begin(struct dest *dest, const struct dest_dir *dir, const char *name, uint64_t size,
+	       enum file_way way)
 {
 	int r;
 
@@ -128,6 +177,8 @@ int dest_begin(struct dest *dest, const struct dest_dir *dir, const char *name, 
 		r = has_room(dir->fd, size);
 	if (r == 0)
 		r = open_part(dest);
+	if (r == 0)
+		choose_way(dest, size, way);
 	return r;
 }
 
@@ -147,6 +198,35 @@ int dest_write(struct dest *dest, const void *bytes, size_t len)
 		len -= (size_t)n;
 	}
 	return 0;
+}
+
+int dest_write_spans(struct dest *dest, struct zcs_ctx *ctx, struct zcs_span *spans, size_t nr)
+{
+	while (nr > 0) {
+		uint64_t direct;
+		int64_t n = zcs_span_write(ctx, dest->fd, dest->size, spans, nr, &direct);
+
+		if (n < 0)
+			return (int)n;
+		dest->size += (uint64_t)n;
+		dest->bytes_direct += direct;
+		/* What is left was in front of an error, which the next call meets first. */
+		for (; nr > 0 && (uint64_t)n >= spans->len; nr--)
+			n -= (int64_t)spans++->len;
+		if (nr > 0) {
+			spans->base = (const char *)spans->base + n;
+			spans->len -= (size_t)n;
+		}
+	}
+	/* What comes in odd pieces is out of step with the disk's blocks, for ever. */
+	if (dest->may_leave && dest->bytes_direct < dest->size / 2)
+		leave_direct(dest, "most of it was out of step with the file's blocks");
+	return 0;
+}
+
+enum file_way dest_way(const struct dest *dest)
+{
+	return dest->direct ? FILE_DIRECT : FILE_WRITE;
 }
 
 int dest_sync(struct dest *dest)

@@ -14,6 +14,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <zcsock.h>
+
+#include "file_way.h"
 
 struct dest_dir {
 	int fd;
@@ -28,6 +31,10 @@ struct dest {
 	int fd; /* -1: nothing is open */
 	mode_t mode;
 	uint64_t size; /* written */
+	bool direct;   /* the descriptor has O_DIRECT: gather, then dest_write_spans */
+	bool may_leave;
+	uint64_t bytes_direct;
+	const char *why; /* it has, or has not; static */
 };
 
 /* place: NULL, a directory, or a file in one. Negative after one line was said. */
@@ -35,12 +42,16 @@ int dest_dir_open(struct dest_dir *dir, const char *place, bool force);
 void dest_dir_close(struct dest_dir *dir);
 
 /*
- * size: UINT64_MAX when unknown. 0 or a negative errno: -EINVAL (the name), -EEXIST, -EISDIR (not a
- * regular file), -ENOSPC, ... Nothing is left behind on failure.
+ * size: UINT64_MAX when unknown. way: one of recv's, as asked for. 0 or a negative errno: -EINVAL
+ * (the name), -EEXIST, -EISDIR (not a regular file), -ENOSPC, ... Nothing is left on failure.
  */
-int dest_begin(struct dest *dest, const struct dest_dir *dir, const char *name, uint64_t size);
+int dest_begin(struct dest *dest, const struct dest_dir *dir, const char *name, uint64_t size,
+	       enum file_way way);
 /* All of it, at the end of the file. */
 int dest_write(struct dest *dest, const void *bytes, size_t len);
+/* The same of spans, which stay the caller's; what an error left is narrowed. */
+int dest_write_spans(struct dest *dest, struct zcs_ctx *ctx, struct zcs_span *spans, size_t nr);
+enum file_way dest_way(const struct dest *dest);
 /* Slow, may be called on another thread. */
 int dest_sync(struct dest *dest);
 /* After dest_sync. */

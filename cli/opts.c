@@ -16,10 +16,12 @@ const char opts_send_usage[] = "zcsock send [--key-file FILE] [--timeout SECONDS
 
 const char opts_recv_usage[] = "zcsock recv [-o FILE|DIR] [--force] [--listen ADDR:PORT]\n"
 			       "            [--key-file FILE] [--timeout SECONDS]\n"
-			       "            [--copy | --zerocopy] [--trust-peer] [--json]\n";
+			       "            [--copy | --zerocopy] [--trust-peer]\n"
+			       "            [--file-way WAY] [--json]\n";
 
 enum {
 	OPT_COPY = 256,
+	OPT_FILE_WAY,
 	OPT_FORCE,
 	OPT_JSON,
 	OPT_KEY_FILE,
@@ -43,6 +45,7 @@ static const struct option send_options[] = {
 
 static const struct option recv_options[] = {
 	{ "copy", no_argument, NULL, OPT_COPY },
+	{ "file-way", required_argument, NULL, OPT_FILE_WAY },
 	{ "force", no_argument, NULL, OPT_FORCE },
 	{ "help", no_argument, NULL, 'h' },
 	{ "json", no_argument, NULL, OPT_JSON },
@@ -96,6 +99,15 @@ static int set_name(struct opts *opts, const char *name)
 	return -1;
 }
 
+static int set_file_way(struct opts *opts, const char *name, bool send)
+{
+	opts->file_way = file_way_named(name, send ? FILE_SEND_WAYS : FILE_RECV_WAYS);
+	if (opts->file_way < FILE_NR_WAYS)
+		return -1;
+	say("--file-way takes %s", send ? "auto, read, sendfile or map" : "auto, write or direct");
+	return 2;
+}
+
 static int set(struct opts *opts, int option, const char *usage)
 {
 	switch (option) {
@@ -103,6 +115,8 @@ static int set(struct opts *opts, int option, const char *usage)
 		return set_way(opts, ZCS_WAY_COPY);
 	case OPT_ZEROCOPY:
 		return set_way(opts, ZCS_WAY_ZEROCOPY);
+	case OPT_FILE_WAY:
+		return set_file_way(opts, optarg, usage == opts_send_usage);
 	case OPT_TIMEOUT:
 		return set_timeout(opts, optarg);
 	case OPT_NAME:

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "file_way.h"
 #include "url.h"
 
 struct opts {
@@ -12,6 +13,7 @@ struct opts {
 	bool force;
 	bool trust_peer;
 	unsigned way; /* enum zcs_way; 0: the library's default */
+	enum file_way file_way;
 	int timeout_ms;
 	const char *out;    /* recv -o */
 	const char *listen; /* recv */

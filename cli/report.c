@@ -101,6 +101,17 @@ int report_file(struct report *report, const char *name, uint64_t bytes,
 	return 0;
 }
 
+void report_way(struct report *report, uint64_t bytes, enum file_way way, const char *why,
+		uint64_t direct)
+{
+	report->bytes_direct += direct;
+	if (report->way_why && bytes < report->way_bytes)
+		return;
+	report->way_bytes = bytes;
+	report->way = way;
+	report->way_why = why;
+}
+
 static double cpu_ms(const struct report *report)
 {
 	struct rusage now;
@@ -147,6 +158,20 @@ static struct json_object *percent(bool known, uint64_t part, uint64_t whole)
 	if (!known)
 		return NULL; /* null */
 	return number(whole ? 100 * (double)part / (double)whole : 0);
+}
+
+static struct json_object *json_way(const struct report *report)
+{
+	struct json_object *object;
+
+	if (!report->way_why)
+		return NULL; /* null */
+	object = json_object_new_object();
+	add(object, "way", json_object_new_string(file_way_text(report->way)));
+	add(object, "why", json_object_new_string(report->way_why));
+	if (!report->sender)
+		add(object, "bytes_direct", json_object_new_int64((int64_t)report->bytes_direct));
+	return object;
 }
 
 static struct json_object *json_files(const struct report *report)
@@ -197,6 +222,7 @@ static void print_json(const struct report *report, const struct zcs_stats *stat
 		add(all, "error", json_object_new_string(error));
 	add(all, "files", json_files(report));
 	add(all, "bytes", json_object_new_int64((int64_t)report->bytes));
+	add(all, "file", json_way(report));
 	add(all, "seconds", number(seconds));
 	if (!report->sender)
 		add(all, "sync_seconds", number((double)report->sync_ms / 1000));

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <zcsock.h>
 
+#include "file_way.h"
 #include "proto.h"
 
 /* Reasons are numbers of the library, which may be newer: what is beyond counts as "other". */
@@ -32,7 +33,11 @@ struct report {
 	uint64_t copied; /* by the library, at the last sample */
 	uint64_t own;	 /* bytes to come that are the protocol's, not the body's */
 	uint64_t by_reason[REPORT_REASONS]; /* bytes of bodies copied, by why */
-	uint64_t body_at;		    /* bytes on the connection when the body began */
+	enum file_way way;		    /* between the largest file and the library */
+	const char *way_why;		    /* that one; static, NULL: there was no file yet */
+	uint64_t way_bytes;
+	uint64_t bytes_direct; /* of all files, past the page cache */
+	uint64_t body_at;      /* bytes on the connection when the body began */
 };
 
 void report_begin(struct report *report, bool sender, bool json);
@@ -53,6 +58,9 @@ double report_uncopied(const struct report *report, const struct zcs_stats *stat
 /* A file is complete on both sides. -ENOMEM. */
 int report_file(struct report *report, const char *name, uint64_t bytes,
 		const uint8_t hash[PROTO_HASH]);
+/* A file of so many bytes: how it was read or written, and why so; bytes past the page cache. */
+void report_way(struct report *report, uint64_t bytes, enum file_way way, const char *why,
+		uint64_t direct);
 /* stats: of the context, after everything is closed. Frees what the report holds. */
 void report_end(struct report *report, const struct zcs_stats *stats, bool ok);
 
