@@ -58,17 +58,6 @@ static __always_inline __u32 transport(struct __sk_buff *skb, __u8 *protocol, __
 	return 0;
 }
 
-static __always_inline int udp(struct __sk_buff *skb, __u32 at)
-{
-	struct udphdr uh;
-
-	if (bpf_skb_load_bytes(skb, at, &uh, sizeof(uh)) < 0 || uh.dest != bpf_htons(LAB_PORT_SINK))
-		return TC_ACT_UNSPEC;
-	__sync_fetch_and_add(&udp_packets, 1);
-	__sync_fetch_and_add(&udp_bytes, skb->len - at - sizeof(uh));
-	return TC_ACT_SHOT;
-}
-
 static __always_inline void note_syn(struct __sk_buff *skb, struct lab_segment *seg, __u32 at,
 				     __u32 header)
 {
@@ -83,11 +72,9 @@ static __always_inline void note_syn(struct __sk_buff *skb, struct lab_segment *
  * Copies the payload before its segment is noted, so that it is looked at before it is
  * acknowledged. The packet keeps its pages: nothing of this shows in a notification.
  */
-static __always_inline void note_payload(struct __sk_buff *skb, const struct tcphdr *th, __u32 at,
-					 __u8 v6)
+static __always_inline void note_payload(struct __sk_buff *skb, __u32 from, __u32 seq, __u16 port,
+					 __u8 v6, __u8 udp)
 {
-	__u32 from = at + th->doff * 4;
-
 	for (int i = 0; i < 17; i++) {
 		__u32 done = i * LAB_CHUNK;
 		__u64 left; /* all of a register, so that the verifier follows its bound */
@@ -101,9 +88,10 @@ static __always_inline void note_payload(struct __sk_buff *skb, const struct tcp
 			return;
 		}
 		left = skb->len - from - done;
-		p->seq = bpf_ntohl(th->seq) + done;
-		p->port = bpf_ntohs(th->source);
+		p->seq = seq + done;
+		p->port = port;
 		p->v6 = v6;
+		p->udp = udp;
 		asm volatile("" : "+r"(left));
 		if (left > LAB_CHUNK)
 			left = LAB_CHUNK;
@@ -124,7 +112,7 @@ static __always_inline int tcp(struct __sk_buff *skb, __u32 at, __u8 v6)
 	if (th.dest != bpf_htons(LAB_PORT_SINK) && th.dest != bpf_htons(LAB_PORT_SOURCE))
 		return TC_ACT_UNSPEC;
 	if (verify && th.dest == bpf_htons(LAB_PORT_SINK))
-		note_payload(skb, &th, at, v6);
+		note_payload(skb, at + th.doff * 4, bpf_ntohl(th.seq), bpf_ntohs(th.source), v6, 0);
 	seg = bpf_ringbuf_reserve(&segments, sizeof(*seg), 0);
 	if (!seg) {
 		__sync_fetch_and_add(&overflow, 1);
@@ -145,6 +133,19 @@ static __always_inline int tcp(struct __sk_buff *skb, __u32 at, __u8 v6)
 	return TC_ACT_SHOT;
 }
 
+static __always_inline int udp(struct __sk_buff *skb, __u32 at, __u8 v6)
+{
+	struct udphdr uh;
+
+	if (bpf_skb_load_bytes(skb, at, &uh, sizeof(uh)) < 0 || uh.dest != bpf_htons(LAB_PORT_SINK))
+		return TC_ACT_UNSPEC;
+	if (verify)
+		note_payload(skb, at + sizeof(uh), 0, bpf_ntohs(uh.source), v6, 1);
+	__sync_fetch_and_add(&udp_packets, 1);
+	__sync_fetch_and_add(&udp_bytes, skb->len - at - sizeof(uh));
+	return TC_ACT_SHOT;
+}
+
 SEC("tc")
 int partner_ingress(struct __sk_buff *skb)
 {
@@ -154,7 +155,7 @@ int partner_ingress(struct __sk_buff *skb)
 	if (at && protocol == IPPROTO_TCP)
 		return tcp(skb, at, v6);
 	if (at && protocol == IPPROTO_UDP)
-		return udp(skb, at);
+		return udp(skb, at, v6);
 	return TC_ACT_UNSPEC;
 }
 

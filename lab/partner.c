@@ -163,6 +163,25 @@ static int on_segment(void *ctx, void *data, size_t size)
 }
 
 /*
+ * Nothing says where in the pattern a datagram belongs, and they overtake one another. Mostly it is
+ * behind the one before it; otherwise anywhere.
+ */
+static void on_datagram(struct partner *p, const struct lab_payload *payload)
+{
+	const uint8_t *pattern = p->world.pattern, *at = pattern_at(pattern, p->datagram_at);
+	size_t len = payload->len;
+
+	if (memcmp(at, payload->bytes, len) != 0)
+		at = memmem(pattern, PATTERN_PERIOD + PATTERN_PIECE, payload->bytes, len);
+	if (!at) {
+		p->world.stats.wrong += len;
+		return;
+	}
+	p->world.stats.verified += len;
+	p->datagram_at = (uint64_t)(at - pattern) + len;
+}
+
+/*
  * What was acknowledged is the sender's again, so only what is not may be looked at. The payload of
  * a packet is read as it leaves, so memory that was given back too early shows when it is sent
  * again.
@@ -175,7 +194,9 @@ static int on_payload(void *ctx, void *data, size_t size)
 	uint64_t off, skip, good;
 
 	(void)size;
-	if (!f)
+	if (payload->udp)
+		on_datagram(p, payload);
+	if (payload->udp || !f)
 		return 0;
 	off = flow_offset(f, payload->seq);
 	skip = off < f->in.acked ? f->in.acked - off : 0;
@@ -283,6 +304,8 @@ static bool work(struct partner *p, uint64_t *due_out)
 
 	p->now = clock_ns();
 	busy = ring_buffer__consume(p->ring) > 0;
+	if (p->world.behave.verify) /* of datagrams nothing else tells */
+		busy |= ring_buffer__consume(p->payloads) > 0;
 	while (line_take(&p->line, p->now, &seg)) {
 		deliver(p, &seg);
 		busy = true;

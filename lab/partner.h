@@ -21,6 +21,7 @@ struct partner {
 	struct flow *by_port[2][2][65536]; /* [source][IPv6][the near side's port] */
 	struct flow *live[PARTNER_FLOWS];
 	unsigned nr_live;
+	uint64_t datagram_at; /* where in the pattern the next one is looked for first */
 	uint64_t now;
 };
 

@@ -30,13 +30,14 @@ struct lab_segment {
 
 #define LAB_CHUNK 4096
 
-/* Of the payload of a segment, while the partner verifies. */
+/* Of the payload of a segment or a datagram, while the partner verifies. */
 struct lab_payload {
-	__u32 seq; /* of the first byte */
+	__u32 seq; /* of the first byte; of a datagram: where in it */
 	__u32 len;
 	__u16 port;
 	__u8 v6;
-	__u8 reserved[5];
+	__u8 udp;
+	__u8 reserved[4];
 	__u8 bytes[LAB_CHUNK];
 };
 

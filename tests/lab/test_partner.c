@@ -633,6 +633,32 @@ static void verify__sees_a_shift(void **state)
 	close(fd);
 }
 
+/* In any order; what is wrong in one counts from its piece of 4096 bytes. */
+static void verify__of_datagrams(void **state)
+{
+	static const uint64_t at[] = { 0, 500000, 8000, 0, 1000000 };
+	struct sockaddr_storage to;
+	static char data[8000];
+	socklen_t len;
+	int fd;
+
+	FAR_START("verify");
+	far_address(FAMILY(state), LAB_PORT_SINK, &to, &len);
+	fd = socket(to.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&to, len), 0);
+	for (int i = 0; i < 5; i++) {
+		stream_fill(0, at[i], data, sizeof(data));
+		assert_int_equal(send(fd, data, sizeof(data), 0), sizeof(data));
+	}
+	FAR_UNTIL(far_stat("verified") == 40000);
+	assert_int_equal(far_stat("wrong"), 0);
+	data[4095] ^= 1;
+	assert_int_equal(send(fd, data, sizeof(data), 0), sizeof(data));
+	FAR_UNTIL(far_stat("verified") == 40000 + 8000 - 4096);
+	assert_int_equal(far_stat("wrong"), 4096);
+	close(fd);
+}
+
 static void verify__from_now_on(void **state)
 {
 	int fd;
@@ -686,6 +712,7 @@ int main(void)
 		FAR_TEST(reset__all),
 		EACH(verify__counts_wrong_bytes),
 		EACH(verify__sees_a_shift),
+		EACH(verify__of_datagrams),
 		EACH(verify__from_now_on),
 	};
 
