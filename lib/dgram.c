@@ -9,7 +9,8 @@
  *
  * A flagged call that fails may have taken a number all the same (guard 20): the packet was built,
  * and dropped again (udp_send_skb, net/ipv4/udp.c). It is gone when the call returns, so its
- * notification is in the error queue then. sendmmsg of good, bad, good returns 1, having taken two.
+ * notification is in the error queue then. sendmmsg of good, bad, good returns 1, having taken two,
+ * and says no error (guard 23).
  */
 #include "conn.h"
 #include "pure/guard.h"
@@ -32,6 +33,9 @@
 #define PAYLOAD_IPV4 65507 /* 65,535 less the headers of IPv4 and UDP */
 #define PAYLOAD_IPV6 65527 /* the header of IPv6 does not count */
 #define PUSH_BYTES   (4u << 20)
+
+#define PIECES_MAX   (GUARD(22) ? FRAGS : UINT32_MAX)
+#define SEGMENTS_MAX (GUARD(25) ? SEGMENTS : UINT32_MAX)
 
 /* What goes out with one system call. */
 struct volley {
@@ -141,7 +145,7 @@ static void set_segment(struct volley *v, uint16_t segment)
 
 static size_t most_segments(const struct zcs_conn *c, const struct msg *m)
 {
-	return c->no_train ? 1 : min_u64(SEGMENTS, dgram_max(c) / m->segment);
+	return c->no_train ? 1 : min_u64(SEGMENTS_MAX, dgram_max(c) / m->segment);
 }
 
 /* The next datagrams of a message, as one packet. false: no whole datagram has room. */
@@ -155,7 +159,7 @@ static bool add(struct volley *v, struct place *p)
 
 	if (m->segment)
 		want = min_u64(want, most_segments(c, m) * m->segment);
-	got = gather(m, *p, c->ctx->vec, &nr, want, v->lend ? FRAGS : UINT32_MAX);
+	got = gather(m, *p, c->ctx->vec, &nr, want, v->lend ? PIECES_MAX : UINT32_MAX);
 	cut = got == p->left ? 0 : m->segment ? got % m->segment : got;
 	if (got == cut && p->left)
 		return false;
@@ -175,6 +179,12 @@ static bool add(struct volley *v, struct place *p)
 	return true;
 }
 
+/* An empty datagram would take a number (guard 21). */
+static bool wants_lending(const struct msg *m)
+{
+	return m->lend && (m->len || !GUARD(21));
+}
+
 /* Messages from the cursor on that go the same way, as many as one call takes. */
 static void load(struct volley *v, unsigned max)
 {
@@ -184,8 +194,8 @@ static void load(struct volley *v, unsigned max)
 	for (uint32_t i = q->cursor; i != tx_end(v->c); i++) {
 		const struct msg *m = txq_at(q, i);
 
-		/* An empty datagram would take a number; what is measured stands in front. */
-		if (m->lend != v->lend || (v->lend && !m->len) || (m->measure && v->nr))
+		/* What is measured stands in front. */
+		if (wants_lending(m) != v->lend || (m->measure && v->nr))
 			return;
 		place_at(&p, q, i);
 		do {
@@ -241,14 +251,38 @@ static void back_off(struct zcs_conn *c, struct msg *m)
 }
 
 /*
- * One datagram or train was tried alone, and failed. What ICMP said of an earlier one is told by
- * the next call, which then sends nothing: it is tried once more.
+ * What ICMP said of an earlier datagram is told by the next call, which sends nothing and takes no
+ * number (sock_error in sock_alloc_send_pskb; the errors: icmp_err_convert, icmpv6_err_convert).
  */
+static bool may_be_told_late(int error)
+{
+	switch (error) {
+	case -EMSGSIZE: /* a smaller path MTU was found */
+	case -ECONNREFUSED:
+	case -EHOSTUNREACH:
+	case -ENETUNREACH:
+	case -EPROTO:
+	case -ENOPROTOOPT:
+	case -EACCES:
+	case -EHOSTDOWN:
+	case -ENONET:
+		return true;
+	}
+	return false;
+}
+
+/* One datagram or train was tried alone, and failed. */
 static int failed(struct zcs_conn *c, bool lend, int error, bool *again)
 {
 	struct msg *m = txq_at(c->q, c->q->cursor);
 	bool taken = lend && doubt(c);
 
+	/* Guard 24: it may be of an earlier one. Told once more, it is of this one. */
+	if (GUARD(24) && !taken && !*again && may_be_told_late(error)) {
+		*again = true;
+		return 0;
+	}
+	*again = false;
 	switch (error) {
 	case -EAGAIN:
 		return -EAGAIN;
@@ -270,17 +304,7 @@ static int failed(struct zcs_conn *c, bool lend, int error, bool *again)
 			return 0;
 		}
 		break;
-	case -ECONNREFUSED:
-	case -EHOSTUNREACH:
-	case -ENETUNREACH:
-	case -EPROTO:
-		if (!*again) {
-			*again = true;
-			return 0;
-		}
-		break;
 	}
-	*again = false;
 	refused(c, error);
 	return 0;
 }
@@ -314,7 +338,7 @@ static bool lends(struct zcs_conn *c)
 {
 	const struct msg *m = txq_at(c->q, c->q->cursor);
 
-	if (!m->lend || !m->len || ((c->no_lend || c->pause_ns) && !tx_may_lend_now(c)))
+	if (!wants_lending(m) || ((c->no_lend || c->pause_ns) && !tx_may_lend_now(c)))
 		return false;
 	while (c->ledger.nr_bits - ledger_out(&c->ledger) <= DGRAM_CALLS) {
 		if (ledger_grow(&c->ledger) < 0)
@@ -360,6 +384,8 @@ static int64_t push_some(struct zcs_conn *c, unsigned *most, bool *again)
 		return 0;
 	}
 	n = fire(&v);
+	if (!GUARD(23) && n > 0)
+		n = (int)v.nr;
 	*most = n == (int)v.nr ? DGRAM_CALLS : 1;
 	if (n > 0) {
 		*again = false;

@@ -168,6 +168,8 @@ static int pass(struct app_msg *m, const struct app_send *what)
 	msg.head_len = what->head;
 	msg.segment = what->segment;
 	sim_expect(c->tcp, m->total, c->key, c->tx_pos);
+	if (m->total)
+		sim_expect_segments(c->tcp, what->segment);
 	(void)sim_dropped_last(c->tcp);
 	ret = zcs_conn_send(c->conn, &msg);
 	sim_trace("app: %u sends %zu+%zu flags %x: %d", c->key, what->head, what->len, what->flags,

@@ -174,6 +174,8 @@ struct sim_knobs *sim_knobs(struct sim_tcp *s);
 /* The next len bytes that go out are those of stream key from position pos. */
 void sim_expect(struct sim_tcp *s, uint64_t len, uint32_t key, uint64_t pos);
 void sim_unexpect(struct sim_tcp *s, uint64_t len); /* the last len of them */
+/* UDP: what was expected last is datagrams of so many bytes. */
+void sim_expect_segments(struct sim_tcp *s, uint32_t segment);
 /* UDP: the datagrams that the peer got; into at most max of lens. */
 size_t sim_peer_datagrams(const struct sim_tcp *s, const uint32_t **lens_out);
 /* One arrives, or a train of them; or ICMP says that one was for nobody. */

@@ -57,20 +57,50 @@ size_t sim_peer_datagrams(const struct sim_tcp *s, const uint32_t **lens_out)
 	return s->nr_dgrams;
 }
 
-/* The message that begins where the stream ends will never be sent. */
-static void drop_expected(struct sim_tcp *s, uint64_t len)
+void sim_expect_segments(struct sim_tcp *s, uint32_t segment)
 {
-	size_t i = 0;
+	s->expects[s->nr_expects - 1].segment = segment;
+}
 
-	while (i < s->nr_expects && s->expects[i].at < s->end)
-		i++;
-	if (i == s->nr_expects || s->expects[i].at != s->end || s->expects[i].len != len)
-		sim_fail("socket %d: %llu bytes at %llu are no message", s->id,
-			 (unsigned long long)len, (unsigned long long)s->end);
-	s->dropped_last = i + 1 == s->nr_expects;
-	memmove(&s->expects[i], &s->expects[i + 1], (--s->nr_expects - i) * sizeof(*s->expects));
-	for (; i < s->nr_expects; i++)
-		s->expects[i].at -= len;
+/* The message that is due. */
+static struct expect *due(struct sim_tcp *s)
+{
+	size_t i = s->nr_expects;
+
+	while (i > 0 && s->expects[i - 1].at > s->end)
+		i--;
+	if (i == 0 || s->expects[i - 1].at + s->expects[i - 1].len <= s->end)
+		sim_fail("socket %d: nothing is due at %llu", s->id, (unsigned long long)s->end);
+	return &s->expects[i - 1];
+}
+
+/* Whole datagrams of one message, of its size. */
+static void check_boundaries(struct sim_tcp *s, uint64_t size, uint16_t segment)
+{
+	const struct expect *x = due(s);
+	uint64_t one = x->segment ? x->segment : x->len, at = s->end - x->at;
+
+	if (at % one || size > x->len - at || (size % one && size != x->len - at) ||
+	    (size > one && segment != one))
+		sim_fail("socket %d: %llu bytes as datagrams of %u are not what is due", s->id,
+			 (unsigned long long)size, segment);
+}
+
+/* The rest of the message that is due will never be sent. */
+static void drop_expected(struct sim_tcp *s)
+{
+	struct expect *x = due(s), *end = s->expects + s->nr_expects;
+	uint64_t rest = x->at + x->len - s->end;
+
+	s->dropped_last = x + 1 == end;
+	x->len -= rest;
+	if (!x->len) {
+		memmove(x, x + 1, (size_t)(end - x - 1) * sizeof(*x));
+		s->nr_expects--;
+		x--;
+	}
+	for (x++; x < s->expects + s->nr_expects; x++)
+		x->at -= rest;
 }
 
 bool sim_dropped_last(struct sim_tcp *s)
@@ -81,17 +111,87 @@ bool sim_dropped_last(struct sim_tcp *s)
 	return was;
 }
 
-/* The packet was built, and is dropped: its number, if it has one, is notified at once. */
-static ssize_t fail_built(struct sim_tcp *s, struct zobj *obj, uint64_t size, bool alone, int err)
+/* Errors that an earlier datagram's ICMP leaves as well, for the next call to tell. */
+static int some_icmp(void)
 {
-	if (obj) {
-		obj->len = obj->refs = 1;
-		s->zckey++;
-		kobj_put(obj);
+	static const int errors[] = { ECONNREFUSED, EMSGSIZE, EHOSTUNREACH, EPROTO, EACCES };
+
+	return errors[sim_rnd(5)];
+}
+
+static bool may_be_icmp(int err)
+{
+	return err == EMSGSIZE || err == EACCES;
+}
+
+/*
+ * What a caller who has tried one alone believes of it: an error that may be an earlier one's when
+ * it is told twice.
+ */
+static bool believes(struct sim_tcp *s, bool took_number, int err)
+{
+	bool told = s->told_at == s->end + 1;
+
+	s->told_at = s->end + 1;
+	return took_number || told || !may_be_icmp(err);
+}
+
+/* The packet was built, and is dropped: its number, if it has one, is notified at once. */
+static void take_number(struct sim_tcp *s, struct zobj *obj)
+{
+	if (!obj)
+		return;
+	obj->len = obj->refs = 1;
+	s->zckey++;
+	kobj_put(obj);
+}
+
+static ssize_t fail_built(struct sim_tcp *s, struct zobj *obj, bool alone, int err)
+{
+	take_number(s, obj);
+	s->bad_at = s->end + 1;
+	if (alone && believes(s, obj, err)) {
+		drop_expected(s);
+		s->bad_at = s->told_at = 0;
 	}
-	if (alone && size)
-		drop_expected(s, size);
 	return -err;
+}
+
+static bool has_no_room(struct sim_tcp *s)
+{
+	if (s->end - s->acked < s->k.sndbuf && (s->end == s->acked || !sim_pct(s->k.again_pct)))
+		return false;
+	s->nospace = true;
+	s->told_at = 0; /* it comes back later, and begins anew */
+	return true;
+}
+
+/* The packet is built: what becomes of it. */
+static ssize_t send_built(struct sim_tcp *s, const struct msghdr *msg, struct zobj *obj,
+			  uint64_t size, bool alone)
+{
+	uint16_t segment = segment_of(msg);
+
+	if (s->k.no_trains && segment && size > segment) {
+		take_number(s, obj);
+		s->told_at = 0;
+		return -EIO;
+	}
+	if (segment && size > (uint64_t)segment * MAX_SEGMENTS)
+		return fail_built(s, obj, alone, EINVAL);
+	if (size && (s->bad_at == s->end + 1 || sim_pct(s->k.fail_pct)))
+		return fail_built(s, obj, alone, s->k.fail_errno);
+	s->told_at = s->bad_at = 0;
+	note_lengths(s, size, segment);
+	if (!size) {
+		take_number(s, obj);
+		return 0;
+	}
+	check_boundaries(s, size, segment);
+	ksend_take(s, msg, size, obj);
+	s->pushed = s->end;
+	ktx_kick(s);
+	return (ssize_t)size;
 }
 
 /* alone: the caller is told the error, and believes it; of several, it asks once more. */
@@ -99,37 +199,33 @@ ssize_t kdgram_send(struct sim_tcp *s, const struct msghdr *msg, int flags, uint
 		    bool alone)
 {
 	bool flagged = flags & MSG_ZEROCOPY && s->zerocopy;
-	uint16_t segment = segment_of(msg);
 	struct zobj *obj = NULL;
 
-	if (size > MAX_PAYLOAD || (segment && size > (uint64_t)segment * MAX_SEGMENTS))
+	if (size > MAX_PAYLOAD)
 		sim_fail("socket %d: %llu bytes are too many for a packet", s->id,
 			 (unsigned long long)size);
-	if (flagged && (!size || frags(msg) > MAX_FRAGS))
-		sim_fail("socket %d: %zu fragments are lent", s->id, frags(msg));
 	s->icmp = !s->icmp && sim_pct(s->k.icmp_pct); /* told once */
-	if (s->icmp)
-		return -ECONNREFUSED;
-	if (flagged && !(obj = kobj_get(s, size)))
+	if (s->icmp) {
+		s->told_at = alone ? s->end + 1 : s->told_at;
+		return -some_icmp();
+	}
+	if (flagged && !(obj = kobj_get(s, size))) {
+		s->told_at = 0;
 		return -ENOBUFS;
+	}
 	if (ksend_readable(msg, size) != size) {
 		kobj_abort(s, obj, size);
 		return -EFAULT;
 	}
-	if (s->end - s->acked >= s->k.sndbuf || (s->end > s->acked && sim_pct(s->k.again_pct))) {
-		s->nospace = true;
+	if (has_no_room(s)) {
 		kobj_abort(s, obj, size);
 		return -EAGAIN;
 	}
-	if (s->k.no_trains && segment && size > segment)
-		return fail_built(s, obj, 0, alone, EIO);
-	if (sim_pct(s->k.fail_pct))
-		return fail_built(s, obj, size, alone, s->k.fail_errno);
-	note_lengths(s, size, segment);
-	ksend_take(s, msg, size, obj);
-	s->pushed = s->end;
-	ktx_kick(s);
-	return (ssize_t)size;
+	if (flagged && frags(msg) > MAX_FRAGS) {
+		kobj_abort(s, obj, size);
+		return -EMSGSIZE;
+	}
+	return send_built(s, msg, obj, size, alone);
 }
 
 int sim_sys_sendmmsg(int fd, struct mmsghdr *msgs, unsigned nr, int flags)

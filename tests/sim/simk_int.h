@@ -87,6 +87,7 @@ struct piece {
 struct expect {
 	uint64_t at, len, pos;
 	uint32_t key;
+	uint32_t segment; /* UDP: of its datagrams; 0: it is one */
 };
 
 enum note_kind { NOTE_ZEROCOPY, NOTE_TIMESTAMP, NOTE_ICMP };
@@ -133,6 +134,8 @@ struct sim_tcp {
 	uint32_t *dgrams; /* lengths, as sent */
 	size_t nr_dgrams, max_dgrams;
 	bool dropped_last, icmp;
+	/* a datagram at s->end that fails again; an error told there that may be another's; + 1 */
+	uint64_t bad_at, told_at;
 	struct expect *expects;
 	size_t nr_expects, max_expects;
 	/* error queue */

@@ -24,7 +24,7 @@ void sim_expect(struct sim_tcp *s, uint64_t len, uint32_t key, uint64_t pos)
 		s->max_expects = 2 * s->max_expects + 16;
 		s->expects = realloc(s->expects, s->max_expects * sizeof(*s->expects));
 	}
-	s->expects[s->nr_expects++] = (struct expect){ at, len, pos, key };
+	s->expects[s->nr_expects++] = (struct expect){ at, len, pos, key, 0 };
 }
 
 void sim_unexpect(struct sim_tcp *s, uint64_t len)
