@@ -10,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <net/if.h>
+#include <netinet/udp.h>
 #include <netlink/route/neighbour.h>
 
 #define ASIDE4 "198.18.0.9"
@@ -171,6 +172,50 @@ static void held__while_others_pass(void **state)
 	udp_close(&u);
 }
 
+/*
+ * What IP must cut, as it is no train, the kernel copies. It says so, but not before the packet is
+ * gone. The partner does not understand the pieces: that they arrive, net-udp shows.
+ */
+static void copied__in_pieces(void **state)
+{
+	struct shape s = { .len = 5000 };
+	struct zcs_stats st;
+	struct udp u;
+
+	udp_open(&u, FAMILY(state), &lent);
+	fire(&u, &u.aside, s);
+	net_idle(&u.net, 20);
+	assert_int_equal(u.app->out, 1);
+	let_go(&u);
+	PUMP_UNTIL(&u.net, u.app->out == 0);
+	assert_int_equal(u.app->how, ZCS_LENT | ZCS_KERNEL_HINT);
+	app_stats(u.app, &st);
+	assert_int_equal(st.tx_bytes_lent, s.len);
+	assert_int_equal(st.tx_bytes_uncopied, 0);
+	net_finish(&u.net);
+}
+
+/* The same of what is appended to a datagram that the caller holds back (UDP_CORK). */
+static void copied__while_corked(void **state)
+{
+	struct shape s = { .len = 300 };
+	struct udp u;
+
+	udp_open(&u, FAMILY(state), &lent);
+	assert_int_equal(connect(u.app->fd, (struct sockaddr *)&u.sink, u.len), 0);
+	net_set(u.app->fd, SOL_UDP, UDP_CORK, 1);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(app_send(u.app, &s), 0);
+	net_idle(&u.net, 20);
+	assert_int_equal(u.app->out, 3);
+	net_set(u.app->fd, SOL_UDP, UDP_CORK, 0);
+	PUMP_UNTIL(&u.net, u.app->out == 0);
+	assert_int_equal(u.app->how, ZCS_LENT | ZCS_KERNEL_HINT);
+	all_right(3 * s.len);
+	assert_int_equal(far_stat("udp_packets"), 1);
+	net_finish(&u.net);
+}
+
 /* Of those that left with one call every other one is held. */
 static void held__of_one_call(void **state)
 {
@@ -278,6 +323,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		EVERY(lent__is_not_copied),
+		EVERY(copied__in_pieces),
+		EVERY(copied__while_corked),
 		EVERY(held__while_others_pass),
 		EVERY(held__of_one_call),
 		EVERY(held__any),

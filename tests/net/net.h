@@ -65,7 +65,8 @@ void net_lo_mtu(unsigned mtu);
 /* Whether there is a pair zcs0 (here) - zcs1 (in the second namespace); made at the first call. */
 bool net_has_veth(void);
 void net_veth_mtu(unsigned mtu);
-void net_go_far(void); /* this thread's next sockets are in the second namespace */
+void net_veth_drops(bool drops); /* the queue here has no room for a single packet */
+void net_go_far(void);		 /* this thread's next sockets are in the second namespace */
 void net_go_near(void);
 void net_far_is_deaf(bool deaf); /* its addresses are no longer resolved, and forgotten here */
 int net_sysctl(const char *name, const char *value); /* of the namespace we are in; 0 or -errno */

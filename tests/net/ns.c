@@ -10,6 +10,7 @@
 #include <grp.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <net/if.h>
@@ -221,6 +222,22 @@ static int forget_far(void)
 	nl_put(&r, &nd, sizeof(nd));
 	nl_attr(&r, NDA_DST, addr, sizeof(addr));
 	return nl_do(&r);
+}
+
+void net_veth_drops(bool drops)
+{
+	struct tcmsg tc = { .tcm_parent = TC_H_ROOT };
+	struct tc_fifo_qopt none = { .limit = 0 };
+	struct request r;
+
+	tc.tcm_ifindex = (int)if_nametoindex("zcs0");
+	nl_begin(&r, drops ? RTM_NEWQDISC : RTM_DELQDISC, drops ? NLM_F_CREATE | NLM_F_REPLACE : 0);
+	nl_put(&r, &tc, sizeof(tc));
+	if (drops) {
+		nl_attr(&r, TCA_KIND, "pfifo", 6);
+		nl_attr(&r, TCA_OPTIONS, &none, sizeof(none));
+	}
+	assert_int_equal(nl_do(&r), 0);
 }
 
 /* --- the second namespace --- */

@@ -6,7 +6,12 @@
 #include "net.h"
 
 #include <arpa/inet.h>
+#include <netinet/icmp6.h>
 #include <netinet/in.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <netinet/ip_icmp.h>
+#include <netinet/udp.h>
 
 #define LENGTHS (1 << 20)
 
@@ -344,6 +349,306 @@ static void send__no_option_memory(void **state)
 	udp_close(&u);
 }
 
+/* ---- what the path does meanwhile ------------------------------------------------------------ */
+
+/* Goes out, if this MTU leaves it alone; a train that does not fit is refused. */
+#define FITS  1000
+#define LARGE 1400
+#define SMALL 1280 /* an MTU: the least that IPv6 has */
+
+static uint16_t near_port(const struct udp *u)
+{
+	struct sockaddr_storage own;
+	socklen_t len = sizeof(own);
+
+	assert_int_equal(getsockname(u->app->fd, (struct sockaddr *)&own, &len), 0);
+	return ((struct sockaddr_in *)&own)->sin_port; /* where IPv6 has it, too */
+}
+
+static uint16_t checksum(const void *data, size_t len)
+{
+	const uint16_t *at = data;
+	uint32_t sum = 0;
+
+	for (; len > 1; len -= 2)
+		sum += *at++;
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t) ~(sum + (sum >> 16));
+}
+
+/* What a router says of a datagram that is too long for what lies behind it, in ICMP. */
+static size_t too_long4(const struct udp *u, void *out)
+{
+	const struct sockaddr_in *far = (const struct sockaddr_in *)&u->to;
+	struct {
+		struct icmphdr icmp;
+		struct iphdr ip;
+		struct udphdr udp;
+	} m;
+
+	memset(&m, 0, sizeof(m));
+	m.icmp.type = ICMP_DEST_UNREACH;
+	m.icmp.code = ICMP_FRAG_NEEDED;
+	m.icmp.un.frag.mtu = htons(SMALL);
+	m.ip = (struct iphdr){ .version = 4, .ihl = 5, .protocol = IPPROTO_UDP, .ttl = 60 };
+	m.ip.daddr = far->sin_addr.s_addr;
+	inet_pton(AF_INET, "10.99.0.1", &m.ip.saddr);
+	m.ip.tot_len = htons(LARGE + 28);
+	m.udp.source = near_port(u);
+	m.udp.dest = far->sin_port;
+	m.udp.len = htons(LARGE + 8);
+	m.icmp.checksum = checksum(&m, sizeof(m));
+	memcpy(out, &m, sizeof(m));
+	return sizeof(m);
+}
+
+static size_t too_long6(const struct udp *u, void *out)
+{
+	const struct sockaddr_in6 *far = (const struct sockaddr_in6 *)&u->to;
+	struct {
+		struct icmp6_hdr icmp;
+		struct ip6_hdr ip;
+		struct udphdr udp;
+	} m;
+
+	memset(&m, 0, sizeof(m));
+	m.icmp.icmp6_type = ICMP6_PACKET_TOO_BIG;
+	m.icmp.icmp6_mtu = htonl(SMALL);
+	m.ip.ip6_vfc = 0x60;
+	m.ip.ip6_nxt = IPPROTO_UDP;
+	m.ip.ip6_plen = htons(LARGE + 8);
+	m.ip.ip6_dst = far->sin6_addr;
+	inet_pton(AF_INET6, "fd99::1", &m.ip.ip6_src);
+	m.udp.source = near_port(u);
+	m.udp.dest = far->sin6_port;
+	m.udp.len = htons(LARGE + 8);
+	memcpy(out, &m, sizeof(m));
+	return sizeof(m);
+}
+
+static int path_mtu(const struct udp *u)
+{
+	bool v6 = u->to.ss_family == AF_INET6;
+	int mtu = 0;
+	socklen_t len = sizeof(mtu);
+
+	assert_int_equal(getsockopt(u->app->fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP,
+				    v6 ? IPV6_MTU : IP_MTU, &mtu, &len),
+			 0);
+	return mtu;
+}
+
+static void by_icmp(struct udp *u, bool small)
+{
+	struct sockaddr_storage to = u->to;
+	bool v6 = to.ss_family == AF_INET6;
+	char m[128];
+	int raw;
+
+	if (!small) { /* what was learned is forgotten: IPv6 does so when the device's rises */
+		assert_int_equal(net_sysctl("ipv4/route/flush", "1"), 0);
+		net_veth_mtu(SMALL);
+		net_veth_mtu(1500);
+		return;
+	}
+	net_go_far();
+	raw = socket(to.ss_family, SOCK_RAW | SOCK_CLOEXEC, v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP);
+	net_go_near();
+	assert_true(raw >= 0);
+	if (v6) {
+		inet_pton(AF_INET6, "fd99::1", &((struct sockaddr_in6 *)&to)->sin6_addr);
+		((struct sockaddr_in6 *)&to)->sin6_port = 0;
+	} else {
+		inet_pton(AF_INET, "10.99.0.1", &((struct sockaddr_in *)&to)->sin_addr);
+	}
+	assert_true(sendto(raw, m, v6 ? too_long6(u, m) : too_long4(u, m), 0,
+			   (struct sockaddr *)&to, u->to_len) > 0);
+	close(raw);
+	while (path_mtu(u) != SMALL)
+		assert_true(net_now_ms() < u->net.deadline);
+}
+
+static void by_device(struct udp *u, bool small)
+{
+	(void)u;
+	net_veth_mtu(small ? SMALL : 1500);
+}
+
+/* Is refused, now or when its turn comes; what follows takes its place in the stream. */
+static void fire_bad(struct udp *u, struct shape s, int error)
+{
+	uint64_t pos = u->app->tx_pos;
+	size_t out = u->app->out;
+	int r = app_send(u->app, &s);
+
+	u->app->tx_pos = pos;
+	if (r == 0)
+		assert_int_equal(u->app->out, out + 1);
+	else if (r != -EINVAL) /* older kernels say that of a segment */
+		assert_int_equal(r, error);
+}
+
+/* What these tests do to the line, netem does as well. */
+static void need_good_line(void)
+{
+	if (net_line_is_bad())
+		skip();
+}
+
+/* Each datagram that can go goes, once; what cannot is told its own error, not an earlier one's. */
+static void mtu_shrinks(const struct net_where *w, void (*shrink)(struct udp *u, bool small))
+{
+	struct shape one = { .len = LARGE }, fits = { .len = 5 * FITS, .segment = FITS };
+	struct shape large = { .len = 5 * LARGE, .segment = LARGE };
+	struct udp u;
+
+	need_good_line();
+	udp_open(&u, w, true, NULL);
+	net_veth_mtu(1500);
+	for (unsigned i = 0; i < 40; i++) {
+		uint32_t way = i & 8 ? ZCS_COPY : ZCS_ZEROCOPY;
+
+		shrink(&u, false);
+		one.flags = fits.flags = large.flags = way;
+		fire(&u, &large);
+		one.flags |= i & 1 ? ZCS_MORE : 0;
+		fits.flags |= i & 1 ? ZCS_MORE : 0;
+		large.flags = ZCS_ZEROCOPY | (i & 1 ? ZCS_MORE : 0);
+		if (i & 4)
+			fire(&u, &fits);
+		shrink(&u, true);
+		if (i & 2)
+			fire_bad(&u, large, -EMSGSIZE);
+		fire(&u, &one);
+		fire_bad(&u, large, -EMSGSIZE);
+		fire(&u, &fits);
+		assert_int_equal(zcs_conn_flush(u.app->conn), 0);
+	}
+	all_arrive(&u);
+	if (u.app->released_status != -EINVAL)
+		assert_int_equal(u.app->released_status, -EMSGSIZE);
+	assert_int_equal(u.app->errors, 0);
+	udp_close(&u);
+	shrink(&u, false);
+}
+
+static void send__path_shrinks(void **state)
+{
+	mtu_shrinks(*state, by_icmp);
+}
+
+static void send__device_shrinks(void **state)
+{
+	mtu_shrinks(*state, by_device);
+}
+
+/* The device's queue drops it: who asked (IP_RECVERR) is told. No memory is short. */
+static void send__queue_drops(void **state)
+{
+	struct shape s = { .len = 7000, .segment = 1400 };
+	struct zcs_stats st;
+	struct udp u;
+
+	need_good_line();
+	udp_open(&u, *state, true, &lend);
+	net_veth_mtu(1500);
+	net_set(u.app->fd, IPPROTO_IP, IP_RECVERR, 1);
+	if (u.to.ss_family == AF_INET6)
+		net_set(u.app->fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
+	for (unsigned i = 0; i < 50; i++) {
+		s.flags = i % 2 ? ZCS_MORE : 0;
+		fire(&u, &s);
+		assert_int_equal(zcs_conn_flush(u.app->conn), 0);
+		net_veth_drops(true);
+		fire_bad(&u, s, -ENOBUFS);
+		fire_bad(&u, s, -ENOBUFS);
+		assert_int_equal(zcs_conn_flush(u.app->conn), 0);
+		net_veth_drops(false);
+		fire(&u, &s);
+	}
+	assert_int_equal(zcs_conn_flush(u.app->conn), 0);
+	all_arrive(&u);
+	assert_int_equal(u.app->released_status, -ENOBUFS);
+	app_stats(u.app, &st);
+	assert_int_equal(st.tx_enobufs_optmem + st.tx_enobufs_memlock, 0);
+	assert_int_equal(st.tx_bytes_lent, st.tx_bytes);
+	udp_close(&u);
+}
+
+/* Nobody asked: it is sent, as far as the kernel tells, and gone. */
+static void send__queue_drops_in_silence(void **state)
+{
+	struct shape s = { .len = 7000, .segment = 1400 };
+	struct udp u;
+	uint64_t pos;
+
+	need_good_line();
+	udp_open(&u, *state, true, &lend);
+	fire(&u, &s);
+	net_veth_drops(true);
+	for (int i = 0; i < 20; i++) {
+		pos = u.app->tx_pos;
+		assert_int_equal(app_send(u.app, &s), 0);
+		u.app->tx_pos = pos;
+	}
+	net_veth_drops(false);
+	fire(&u, &s);
+	all_arrive(&u);
+	assert_int_equal(u.app->released, 22);
+	assert_int_equal(u.app->released_status, 0);
+	udp_close(&u);
+}
+
+/* A packet that is lent has room for 17 pages: one of more is copied, and arrives. */
+static void send__many_pieces(void **state)
+{
+	uint64_t copied = 0;
+	struct udp u;
+
+	need_good_line();
+	udp_open(&u, *state, true, NULL);
+	for (unsigned nr = 1; nr <= 40; nr++) {
+		struct shape s = { .len = 1300 * nr, .nr_iov = nr, .misalign = 4000 };
+
+		s.flags = ZCS_ZEROCOPY;
+		s.segment = nr % 2 ? 1300 : 0;
+		u.app->how = 0;
+		fire(&u, &s);
+		all_arrive(&u);
+		if (nr <= 8 || s.segment)
+			assert_true(u.app->how & ZCS_LENT);
+		else if (nr > 17)
+			assert_int_equal(u.app->at_once, ++copied);
+		copied = u.app->at_once;
+	}
+	udp_close(&u);
+}
+
+/* UDP_CORK is the caller's: what is sent meanwhile is one datagram, and comes back with it. */
+static void send__corked_by_the_caller(void **state)
+{
+	struct shape s = { .len = 3000, .flags = ZCS_ZEROCOPY };
+	struct udp u;
+
+	need_good_line();
+	udp_open(&u, *state, true, NULL);
+	for (int i = 0; i < 20; i++) {
+		net_set(u.app->fd, SOL_UDP, UDP_CORK, 1);
+		for (int j = 0; j < 3; j++)
+			assert_int_equal(app_send(u.app, &s), 0);
+		net_take(&u.net);
+		assert_int_equal(u.app->out, 3);
+		net_set(u.app->fd, SOL_UDP, UDP_CORK, 0);
+		u.at[u.nr] = u.app->tx_pos - 3 * s.len;
+		u.lengths[u.nr++] = (uint32_t)(3 * s.len);
+		fire(&u, &s);
+		all_arrive(&u);
+	}
+	assert_int_equal(u.app->released_status, 0);
+	assert_int_equal(u.app->how, ZCS_LENT | ZCS_KERNEL_HINT);
+	udp_close(&u);
+}
+
 static void streams__only(void **state)
 {
 	struct udp u;
@@ -369,6 +674,17 @@ int main(void)
 		NET_TEST_ON(send__nobody_listens, NET_V4, NET_LO),
 		NET_TEST_ON(send__nobody_listens, NET_V6, NET_LO),
 		NET_TEST_ON(send__no_option_memory, NET_V4, NET_LO),
+		NET_TEST_ON(send__path_shrinks, NET_V4, NET_VETH),
+		NET_TEST_ON(send__path_shrinks, NET_V6, NET_VETH),
+		NET_TEST_ON(send__device_shrinks, NET_V4, NET_VETH),
+		NET_TEST_ON(send__device_shrinks, NET_V6, NET_VETH),
+		NET_TEST_ON(send__queue_drops, NET_V4, NET_VETH),
+		NET_TEST_ON(send__queue_drops, NET_V6, NET_VETH),
+		NET_TEST_ON(send__queue_drops_in_silence, NET_V4, NET_VETH),
+		NET_TEST_ON(send__many_pieces, NET_V4, NET_LO),
+		NET_TEST_ON(send__many_pieces, NET_V6, NET_VETH),
+		NET_TEST_ON(send__corked_by_the_caller, NET_V4, NET_LO),
+		NET_TEST_ON(send__corked_by_the_caller, NET_V6, NET_VETH),
 		NET_TEST_ON(streams__only, NET_V4, NET_LO),
 	};
 
