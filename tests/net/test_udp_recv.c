@@ -15,6 +15,7 @@
 #endif
 
 #define NR_HELD 4096
+#define ROOM	(4 << 20)
 
 struct in {
 	struct net net;
@@ -47,13 +48,27 @@ static int bound(const struct net_where *w, struct sockaddr_storage *ss, socklen
 	return fd;
 }
 
+/* For all that a test sends before it reads; not everybody may have it. */
+static bool gets_room(int fd)
+{
+	int room = ROOM;
+	socklen_t len = sizeof(room);
+
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)) < 0)
+		net_set(fd, SOL_SOCKET, SO_RCVBUF, room);
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, &len), 0);
+	return room >= ROOM;
+}
+
 static void in_open(const struct net_where *w, const struct zcs_conn_opts *opts)
 {
 	int near;
 
+	if (net_line_is_bad()) /* what arrives is not what was sent */
+		skip();
 	memset(&in, 0, sizeof(in));
 	near = bound(w, &in.to, &in.to_len);
-	net_set(near, SOL_SOCKET, SO_RCVBUF, 4 << 20);
+	(void)gets_room(near);
 	in.far = bound(w, &in.from, &in.from_len);
 	assert_int_equal(connect(in.far, (struct sockaddr *)&in.to, in.to_len), 0);
 	net_start(&in.net, NULL);
@@ -224,6 +239,10 @@ static void recv__budget(void **state)
 	unsigned told;
 	int n;
 
+	n = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (!gets_room(n))
+		skip();
+	close(n);
 	in_open(*state, &opts);
 	for (int i = 0; i < 3000; i++)
 		fire(100, 0);
