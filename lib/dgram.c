@@ -143,9 +143,12 @@ static void set_segment(struct volley *v, uint16_t segment)
 	memcpy(CMSG_DATA(cm), &segment, sizeof(segment));
 }
 
+/* An IPv6 socket may talk IPv4, and a train is one packet. */
 static size_t most_segments(const struct zcs_conn *c, const struct msg *m)
 {
-	return c->no_train ? 1 : min_u64(SEGMENTS_MAX, dgram_max(c) / m->segment);
+	size_t most = min_u64(SEGMENTS_MAX, PAYLOAD_IPV4 / m->segment);
+
+	return c->no_train || !most ? 1 : most;
 }
 
 /* The next datagrams of a message, as one packet. false: no whole datagram has room. */

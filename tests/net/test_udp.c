@@ -38,9 +38,11 @@ static void address(struct udp *u, const struct net_where *w)
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&u->to;
 
 	memset(&u->to, 0, sizeof(u->to));
-	if (w->family == NET_V6) {
+	if (w->family != NET_V4) {
+		const char *lo = w->family == NET_V6 ? "::1" : "::ffff:127.0.0.1";
+
 		v6->sin6_family = AF_INET6;
-		inet_pton(AF_INET6, w->path == NET_LO ? "::1" : "fd99::2", &v6->sin6_addr);
+		inet_pton(AF_INET6, w->path == NET_LO ? lo : "fd99::2", &v6->sin6_addr);
 		u->to_len = sizeof(*v6);
 	} else {
 		v4->sin_family = AF_INET;
@@ -229,6 +231,21 @@ static void send__every_size(void **state)
 	assert_int_equal(zcs_conn_flush(u.app->conn), 0);
 	all_arrive(&u);
 	assert_true(u.app->how & ZCS_LENT);
+	udp_close(&u);
+}
+
+/* As many of any length as a packet holds. */
+static void send__longest_trains(void **state)
+{
+	struct udp u;
+
+	udp_open(&u, *state, true, &lend);
+	for (unsigned segment = 1200; segment < 1700; segment++)
+		fire(&u, &(struct shape){ .len = 132000, .segment = segment });
+	for (unsigned segment = 65480; segment <= 65507; segment++)
+		fire(&u, &(struct shape){ .len = 132000, .segment = segment });
+	all_arrive(&u);
+	assert_int_equal(u.app->released_status, 0);
 	udp_close(&u);
 }
 
@@ -666,6 +683,10 @@ int main(void)
 		NET_TEST_ON(send__every_size, NET_V6, NET_LO),
 		NET_TEST_ON(send__every_size, NET_V4, NET_VETH),
 		NET_TEST_ON(send__every_size, NET_V6, NET_VETH),
+		NET_TEST_ON(send__every_size, NET_MAPPED, NET_LO),
+		NET_TEST_ON(send__longest_trains, NET_V4, NET_LO),
+		NET_TEST_ON(send__longest_trains, NET_V6, NET_LO),
+		NET_TEST_ON(send__longest_trains, NET_MAPPED, NET_LO),
 		NET_TEST_ON(send__to_an_address, NET_V4, NET_LO),
 		NET_TEST_ON(send__to_an_address, NET_V6, NET_VETH),
 		NET_TEST_ON(send__empty, NET_V4, NET_LO),

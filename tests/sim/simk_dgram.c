@@ -7,7 +7,6 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 
-#define MAX_PAYLOAD  65507
 #define MAX_SEGMENTS 64
 #define MAX_FRAGS    17
 
@@ -194,6 +193,11 @@ static ssize_t send_built(struct sim_tcp *s, const struct msghdr *msg, struct zo
 	return (ssize_t)size;
 }
 
+static uint64_t max_payload(const struct sim_tcp *s)
+{
+	return s->k.family == AF_INET6 && !s->k.v4mapped ? 65527 : 65507;
+}
+
 /* alone: the caller is told the error, and believes it; of several, it asks once more. */
 ssize_t kdgram_send(struct sim_tcp *s, const struct msghdr *msg, int flags, uint64_t size,
 		    bool alone)
@@ -201,9 +205,14 @@ ssize_t kdgram_send(struct sim_tcp *s, const struct msghdr *msg, int flags, uint
 	bool flagged = flags & MSG_ZEROCOPY && s->zerocopy;
 	struct zobj *obj = NULL;
 
-	if (size > MAX_PAYLOAD)
-		sim_fail("socket %d: %llu bytes are too many for a packet", s->id,
-			 (unsigned long long)size);
+	if (size > max_payload(s)) {
+		if (segment_of(msg))
+			sim_fail("socket %d: %llu bytes are too many for a train", s->id,
+				 (unsigned long long)size);
+		if (alone && believes(s, false, EMSGSIZE))
+			drop_expected(s);
+		return -EMSGSIZE;
+	}
 	s->icmp = !s->icmp && sim_pct(s->k.icmp_pct); /* told once */
 	if (s->icmp) {
 		s->told_at = alone ? s->end + 1 : s->told_at;

@@ -84,6 +84,8 @@ static void boundaries(void)
 	sim_default.again_pct = sim_pct(50) ? 20 : 0;
 	sim_default.icmp_pct = sim_pct(50) ? 20 : 0;
 	sim_default.no_trains = sim_pct(30);
+	sim_default.family = sim_pct(50) ? AF_INET : AF_INET6;
+	sim_default.v4mapped = sim_pct(50);
 	c = open_with(sim_pct(50) ? ZCS_WAY_ZEROCOPY : ZCS_WAY_ADAPT);
 	send_any(c, 150);
 	sim_assert(app_stats(c).tx_bytes_lent > 0);
