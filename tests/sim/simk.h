@@ -184,6 +184,7 @@ void sim_peer_unreachable(struct sim_tcp *s);
 /* Whether the datagram expected last was dropped by the kernel since this was asked before. */
 bool sim_dropped_last(struct sim_tcp *s);
 
+uint64_t sim_undone(const struct sim_tcp *s);	/* bytes that are expected, and not accepted */
 uint64_t sim_tcp_end(const struct sim_tcp *s);	/* bytes that the kernel accepted */
 uint64_t sim_peer_got(const struct sim_tcp *s); /* bytes that the peer read */
 bool sim_peer_saw_fin(const struct sim_tcp *s);

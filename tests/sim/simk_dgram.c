@@ -213,7 +213,8 @@ ssize_t kdgram_send(struct sim_tcp *s, const struct msghdr *msg, int flags, uint
 			drop_expected(s);
 		return -EMSGSIZE;
 	}
-	s->icmp = !s->icmp && sim_pct(s->k.icmp_pct); /* told once */
+	/* told once, and not between the two times that a failure is */
+	s->icmp = !s->icmp && s->bad_at != s->end + 1 && sim_pct(s->k.icmp_pct);
 	if (s->icmp) {
 		s->told_at = alone ? s->end + 1 : s->told_at;
 		return -some_icmp();

@@ -42,6 +42,13 @@ void sim_unexpect(struct sim_tcp *s, uint64_t len)
 	}
 }
 
+uint64_t sim_undone(const struct sim_tcp *s)
+{
+	const struct expect *last = s->nr_expects ? &s->expects[s->nr_expects - 1] : NULL;
+
+	return last ? last->at + last->len - s->end : 0;
+}
+
 static const struct expect *expect_at(const struct sim_tcp *s, uint64_t pos)
 {
 	size_t lo = 0, hi = s->nr_expects;
