@@ -322,9 +322,10 @@ struct zcs_msg {
  * UDP: datagrams leave in order, each once or not at all; an empty message is an empty datagram.
  * What the kernel refuses is no error of the connection: it is returned if that message was next
  * (-EMSGSIZE, -EDESTADDRREQ, -EPERM, -ENOBUFS of a queue that dropped it, -ECONNREFUSED ...), and
- * the status of its RELEASED otherwise; `bytes` of it were sent. -EMSGSIZE also at once, of more
- * bytes than a datagram can hold (65,507 with IPv4, 65,527 with IPv6). With ZCS_MORE datagrams wait
- * for those behind them, and leave together: sendmmsg(2).
+ * the status of its RELEASED otherwise; `bytes` of it were sent. Where no event follows (ZCS_COPY,
+ * ZCS_GIVE) nobody is told: zcs_stats.tx_refused counts it, as all that were refused. -EMSGSIZE
+ * also at once, of more bytes than a datagram can hold (65,507 with IPv4, 65,527 with IPv6). With
+ * ZCS_MORE datagrams wait for those behind them, and leave together: sendmmsg(2).
  */
 ZCS_MUST int zcs_conn_send(struct zcs_conn *conn, const struct zcs_msg *msg);
 /*
@@ -478,6 +479,7 @@ struct zcs_stats {
 	uint32_t tx_reason;		/* enum zcs_reason: why the last copied byte was copied */
 	uint32_t rx_reason;
 	uint32_t reserved;
+	uint64_t tx_refused; /* UDP: messages that the kernel refused, whole or in part */
 };
 
 /* Set out->size; at most that many bytes are filled. No system call. */

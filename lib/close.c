@@ -64,6 +64,7 @@ static void add_stats(struct zcs_stats *sum, const struct conn_stats *s)
 	sum->rx_calls += s->rx_calls;
 	sum->rx_map_refused += s->rx_map_refused;
 	sum->foreign_dropped += s->foreign_dropped;
+	sum->tx_refused += s->tx_refused;
 }
 
 void conn_add_stats(const struct zcs_conn *c, struct zcs_stats *sum)

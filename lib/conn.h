@@ -39,7 +39,9 @@ struct conn_stats {
 	uint64_t tx_msgs, tx_bytes, tx_bytes_lent, tx_bytes_uncopied, tx_bytes_file, tx_calls;
 	uint64_t tx_notifications;
 	uint32_t tx_enobufs_memlock, tx_enobufs_optmem; /* it pauses after each */
-	uint64_t rx_bytes, rx_bytes_mapped, rx_calls, rx_map_refused;
+	uint64_t rx_bytes, rx_bytes_mapped, rx_calls;
+	uint32_t rx_map_refused; /* it tries less and less */
+	uint32_t tx_refused;	 /* UDP */
 	uint64_t condemned, foreign_dropped;
 };
 

@@ -232,6 +232,7 @@ static void refused(struct zcs_conn *c, int error)
 
 	m->status = error;
 	m->how |= ZCS_ABANDONED;
+	c->stats.tx_refused++;
 	if (m->lo == m->hi)
 		m->lo = m->hi = c->ledger.next;
 	c->q->cursor++;

@@ -134,6 +134,22 @@ static double percent(uint64_t part, uint64_t whole)
 	return whole ? 100.0 * part / whole : 0;
 }
 
+static void explain_refusals(struct text *t, const struct zcs_stats *s)
+{
+	if (s->tx_enobufs_memlock)
+		say(t,
+		    "      %llu times out of locked memory: raise RLIMIT_MEMLOCK (%llu bytes here, "
+		    "shared by all processes of the user)\n",
+		    (unsigned long long)s->tx_enobufs_memlock,
+		    (unsigned long long)zcsi_sys->memlock_limit());
+	if (s->tx_enobufs_optmem)
+		say(t, "      %llu times out of option memory: raise net.core.optmem_max\n",
+		    (unsigned long long)s->tx_enobufs_optmem);
+	if (s->tx_refused)
+		say(t, "      %llu messages refused by the kernel, whole or in part\n",
+		    (unsigned long long)s->tx_refused);
+}
+
 static void explain_send(struct text *t, const struct zcs_conn *c, const struct zcs_stats *s,
 			 const struct zcs_policy *p)
 {
@@ -146,15 +162,7 @@ static void explain_send(struct text *t, const struct zcs_conn *c, const struct 
 		    (unsigned long long)s->tx_bytes_file);
 	if (s->tx_reason)
 		say(t, "      last copy: %s\n", zcs_reason_text(s->tx_reason));
-	if (s->tx_enobufs_memlock)
-		say(t,
-		    "      %llu times out of locked memory: raise RLIMIT_MEMLOCK (%llu bytes here, "
-		    "shared by all processes of the user)\n",
-		    (unsigned long long)s->tx_enobufs_memlock,
-		    (unsigned long long)zcsi_sys->memlock_limit());
-	if (s->tx_enobufs_optmem)
-		say(t, "      %llu times out of option memory: raise net.core.optmem_max\n",
-		    (unsigned long long)s->tx_enobufs_optmem);
+	explain_refusals(t, s);
 	if (s->lent)
 		say(t, "      %llu bytes lent now, the oldest for %llu ms\n",
 		    (unsigned long long)s->lent, (unsigned long long)s->oldest_loan_ms);

@@ -70,7 +70,7 @@ AT(zcs_conn_opts, recv_way, 76);
 AT(zcs_conn_opts, trust, 80);
 AT(zcs_conn_opts, poll_self, 84);
 
-SIZE(zcs_stats, 184);
+SIZE(zcs_stats, 192);
 AT(zcs_stats, tx_msgs, 8);
 AT(zcs_stats, tx_enobufs_memlock, 64);
 AT(zcs_stats, rx_bytes, 80);
@@ -79,6 +79,7 @@ AT(zcs_stats, oldest_loan_ms, 136);
 AT(zcs_stats, pool_bytes, 160);
 AT(zcs_stats, tx_reason, 172);
 AT(zcs_stats, rx_reason, 176);
+AT(zcs_stats, tx_refused, 184);
 #endif
 
 #define IS(name, value) _Static_assert((name) == (value), #name " changed its value")

@@ -559,6 +559,36 @@ static void send__device_shrinks(void **state)
 	mtu_shrinks(*state, by_device);
 }
 
+/* Who borrowed nothing hears no event: what is refused later is counted. */
+static void send__copied_and_refused(void **state)
+{
+	struct shape good = { .len = 5 * FITS, .segment = FITS, .flags = ZCS_COPY | ZCS_MORE };
+	struct shape bad = { .len = 5 * LARGE, .segment = LARGE, .flags = ZCS_COPY | ZCS_MORE };
+	struct zcs_stats st;
+	struct udp u;
+
+	need_good_line();
+	udp_open(&u, *state, true, NULL);
+	by_device(&u, true);
+	for (int i = 0; i < 10; i++) {
+		uint64_t pos;
+
+		fire(&u, &good);
+		pos = u.app->tx_pos;
+		assert_int_equal(app_send(u.app, &bad), 1);
+		u.app->tx_pos = pos;
+		fire(&u, &good);
+	}
+	assert_int_equal(zcs_conn_flush(u.app->conn), 0);
+	all_arrive(&u);
+	app_stats(u.app, &st);
+	assert_int_equal(st.tx_refused, 10);
+	assert_int_equal(st.tx_msgs, 30);
+	app_says(u.app, "10 messages refused");
+	udp_close(&u);
+	by_device(&u, false);
+}
+
 /* The device's queue drops it: who asked (IP_RECVERR) is told. No memory is short. */
 static void send__queue_drops(void **state)
 {
@@ -699,6 +729,8 @@ int main(void)
 		NET_TEST_ON(send__path_shrinks, NET_V6, NET_VETH),
 		NET_TEST_ON(send__device_shrinks, NET_V4, NET_VETH),
 		NET_TEST_ON(send__device_shrinks, NET_V6, NET_VETH),
+		NET_TEST_ON(send__copied_and_refused, NET_V4, NET_VETH),
+		NET_TEST_ON(send__copied_and_refused, NET_V6, NET_VETH),
 		NET_TEST_ON(send__queue_drops, NET_V4, NET_VETH),
 		NET_TEST_ON(send__queue_drops, NET_V6, NET_VETH),
 		NET_TEST_ON(send__queue_drops_in_silence, NET_V4, NET_VETH),

@@ -181,6 +181,7 @@ size_t sim_peer_datagrams(const struct sim_tcp *s, const uint32_t **lens_out);
 /* One arrives, or a train of them; or ICMP says that one was for nobody. */
 void sim_peer_datagram(struct sim_tcp *s, size_t len, uint16_t segment);
 void sim_peer_unreachable(struct sim_tcp *s);
+uint64_t sim_dropped(const struct sim_tcp *s); /* messages that it refused, whole or in part */
 /* Whether the datagram expected last was dropped by the kernel since this was asked before. */
 bool sim_dropped_last(struct sim_tcp *s);
 

@@ -92,6 +92,7 @@ static void drop_expected(struct sim_tcp *s)
 	uint64_t rest = x->at + x->len - s->end;
 
 	s->dropped_last = x + 1 == end;
+	s->nr_dropped++;
 	x->len -= rest;
 	if (!x->len) {
 		memmove(x, x + 1, (size_t)(end - x - 1) * sizeof(*x));
@@ -100,6 +101,11 @@ static void drop_expected(struct sim_tcp *s)
 	}
 	for (x++; x < s->expects + s->nr_expects; x++)
 		x->at -= rest;
+}
+
+uint64_t sim_dropped(const struct sim_tcp *s)
+{
+	return s->nr_dropped;
 }
 
 bool sim_dropped_last(struct sim_tcp *s)

@@ -136,6 +136,7 @@ struct sim_tcp {
 	bool dropped_last, icmp;
 	/* a datagram at s->end that fails again; an error told there that may be another's; + 1 */
 	uint64_t bad_at, told_at;
+	uint64_t nr_dropped;
 	struct expect *expects;
 	size_t nr_expects, max_expects;
 	/* error queue */

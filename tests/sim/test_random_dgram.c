@@ -186,6 +186,7 @@ static void all_sent(struct app_conn *c)
 		app_take(&app, 5);
 	sim_equal(sim_undone(c->tcp), 0);
 	sim_equal(app_stats(c).tx_bytes, sim_tcp_end(c->tcp));
+	sim_equal(app_stats(c).tx_refused, sim_dropped(c->tcp));
 	if (!sim_default.dup_pct)
 		sim_equal(app_stats(c).unknown_notifications, 0);
 	sim_equal(c->nr_errors, 0);
@@ -200,6 +201,7 @@ static void add_up(void)
 	sums.tx_bytes_uncopied += st.tx_bytes_uncopied;
 	sums.tx_enobufs_memlock += st.tx_enobufs_memlock;
 	sums.tx_enobufs_optmem += st.tx_enobufs_optmem;
+	sums.tx_refused += st.tx_refused;
 }
 
 static void random_datagrams(void)
@@ -245,6 +247,7 @@ int main(void)
 	say("lent and never copied", sums.tx_bytes_uncopied);
 	say("locked memory ran out", sums.tx_enobufs_memlock);
 	say("option memory ran out", sums.tx_enobufs_optmem);
+	say("refused", sums.tx_refused);
 	say("refused at once", refusals);
 	say("released", tokens[0]);
 	say("condemned", tokens[1]);
