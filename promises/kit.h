@@ -38,6 +38,8 @@ enum promise_verdict promise_failed(char *why, size_t len, const char *what);
 void promise_enter_netns(void);	      /* called once by the runner, in the child */
 bool promise_net_is_private(void);    /* did it work */
 int promise_lo_mtu(unsigned int mtu); /* 0 or -1 with errno; EPERM outside a private namespace */
+/* "core/optmem_max", in a private namespace only. 0 or -1 with errno */
+int promise_sysctl(const char *name, const char *value);
 int promise_netlink(void *req, void *answer, size_t len); /* bytes, or -1 with errno */
 /* A link of that kind; its name is at least IFNAMSIZ long. 0 or -1 with errno. */
 int promise_make_link(const char *kind, char *name_out, size_t len);

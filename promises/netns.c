@@ -22,16 +22,18 @@
 
 static bool net_is_private;
 
-static void write_file(const char *path, const char *text)
+static int write_file(const char *path, const char *text)
 {
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int fd = open(path, O_WRONLY | O_CLOEXEC), error;
+	ssize_t n;
 
 	if (fd < 0)
-		return;
-	/* A refused map leaves us without a name in the namespace, which is good enough here. */
-	if (write(fd, text, strlen(text)) < 0)
-		errno = 0;
+		return -1;
+	n = write(fd, text, strlen(text));
+	error = errno;
 	close(fd);
+	errno = error;
+	return n < 0 ? -1 : 0;
 }
 
 static int unshare_as_user(void)
@@ -42,6 +44,7 @@ static int unshare_as_user(void)
 
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
 		return -1;
+	/* A refused map leaves us without a name in the namespace, which is good enough here. */
 	write_file("/proc/self/setgroups", "deny");
 	snprintf(map, sizeof(map), "0 %u 1", uid);
 	write_file("/proc/self/uid_map", map);
@@ -86,6 +89,18 @@ int promise_lo_mtu(unsigned int mtu)
 		return -1;
 	}
 	return lo_request(SIOCSIFMTU, &ifr);
+}
+
+int promise_sysctl(const char *name, const char *value)
+{
+	char path[256];
+
+	if (!net_is_private) {
+		errno = EPERM;
+		return -1;
+	}
+	snprintf(path, sizeof(path), "/proc/sys/net/%s", name);
+	return write_file(path, value);
 }
 
 int promise_netlink(void *req, void *answer, size_t len)

@@ -6,22 +6,7 @@
 #include "kit.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
-
-static int set_optmem(const char *text)
-{
-	int fd = open("/proc/sys/net/core/optmem_max", O_WRONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		return -1;
-	n = write(fd, text, strlen(text));
-	close(fd);
-	return n < 0 ? -1 : 0;
-}
 
 #define PIECE	  (600UL * 1024) /* above what shares a notification with the call before it */
 #define PIECES	  100		 /* of which 26 have room in 20 KiB */
@@ -56,15 +41,16 @@ static enum promise_verdict run(char *why, size_t len)
 		return promise_unsure(why, len, "no network namespace of our own");
 	if (!buf || promise_zc_pair(&p, AF_INET) < 0)
 		return promise_lacks(why, len, "TCP over loopback");
-	if (set_optmem("64") < 0 && errno == ENOENT)
+	if (promise_sysctl("core/optmem_max", "64") < 0 && errno == ENOENT)
 		return use_it_up(&p, why, len);
-	if (set_optmem("64") < 0)
+	if (promise_sysctl("core/optmem_max", "64") < 0)
 		return promise_lacks(why, len, "net.core.optmem_max in our namespace");
 	if (promise_zc_send(p.tx, buf, 100) >= 0)
 		return promise_broken(why, len, "a send without option memory was accepted");
 	if (errno != ENOBUFS)
 		return promise_broken(why, len, "errno %d instead of ENOBUFS", errno);
-	if (set_optmem("131072") < 0 || promise_zc_send(p.tx, buf, 100) != 100)
+	if (promise_sysctl("core/optmem_max", "131072") < 0 ||
+	    promise_zc_send(p.tx, buf, 100) != 100)
 		return promise_failed(why, len, "flagged send with option memory again");
 	return promise_expect_numbers(&p, 1, why, len);
 }

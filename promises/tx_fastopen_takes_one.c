@@ -3,11 +3,9 @@
 #include "kit.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,18 +15,6 @@
 
 #define CLIENT	  "1"	/* asks for a cookie first */
 #define NO_COOKIE "519" /* client and server, neither of which needs one (0x207) */
-
-static int set_fastopen(const char *text)
-{
-	int fd = open("/proc/sys/net/ipv4/tcp_fastopen", O_WRONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		return -1;
-	n = write(fd, text, strlen(text));
-	close(fd);
-	return n < 0 ? -1 : 0;
-}
 
 /* What the call returned, or -errno; p is connected afterwards, both ends. */
 static ssize_t open_with(struct promise_pair *p, const char *buf, size_t size)
@@ -62,7 +48,7 @@ static enum promise_verdict run(char *why, size_t len)
 
 	if (!buf || !promise_net_is_private())
 		return promise_unsure(why, len, "no network namespace of our own");
-	if (set_fastopen(CLIENT) < 0)
+	if (promise_sysctl("ipv4/tcp_fastopen", CLIENT) < 0)
 		return promise_lacks(why, len, "net.ipv4.tcp_fastopen");
 	n = open_with(&p, buf, 500);
 	if (n != -EINPROGRESS)
@@ -73,7 +59,7 @@ static enum promise_verdict run(char *why, size_t len)
 	v = promise_expect_numbers(&p, 1, why, len);
 	if (v != PROMISE_HOLDS)
 		return v;
-	if (set_fastopen(NO_COOKIE) < 0)
+	if (promise_sysctl("ipv4/tcp_fastopen", NO_COOKIE) < 0)
 		return promise_lacks(why, len, "net.ipv4.tcp_fastopen");
 	n = open_with(&p, buf, 500);
 	if (n != 500)

@@ -6,6 +6,8 @@
  */
 #include <zcsock.h>
 
+#include "sysctl.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -57,10 +59,8 @@ static void prepare(void)
 	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &lo) < 0)
 		skip("no loopback");
 	close(fd);
-	fd = open("/proc/sys/net/core/somaxconn", O_WRONLY);
-	if (fd < 0 || write(fd, "20000", 5) < 0)
+	if (net_sysctl("core/somaxconn", "20000") < 0)
 		printf("the backlog stays short: this takes longer\n");
-	close(fd);
 }
 
 /* Everything the library has: from malloc, mapped by malloc, and mapped for its pool. */

@@ -12,6 +12,7 @@
 #include <zcsock.h>
 
 #include "slowness.h"
+#include "sysctl.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -69,9 +70,8 @@ void net_veth_drops(bool drops); /* the queue here has no room for a single pack
 void net_go_far(void);		 /* this thread's next sockets are in the second namespace */
 void net_go_near(void);
 void net_far_is_deaf(bool deaf); /* its addresses are no longer resolved, and forgotten here */
-int net_sysctl(const char *name, const char *value); /* of the namespace we are in; 0 or -errno */
-bool net_line_is_bad(void); /* it loses and repeats, and changes the order: ZCS_TEST_NETEM */
-bool net_drop_root(void);   /* in a child only */
+bool net_line_is_bad(void);	 /* it loses and repeats, and changes the order: ZCS_TEST_NETEM */
+bool net_drop_root(void);	 /* in a child only */
 /*
  * Runs f in a child, which must come to its end; a failed assertion ends it before that. When it
  * exits with 77 the test is skipped.

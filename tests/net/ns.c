@@ -32,27 +32,6 @@ long net_now_ms(void)
 	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-static int put_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, strlen(text)) < 0)
-		ret = -errno;
-	close(fd);
-	return ret;
-}
-
-int net_sysctl(const char *name, const char *value)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), "/proc/sys/net/%s", name);
-	return put_file(path, value);
-}
-
 /* --- interfaces --- */
 
 static int if_request(const char *name, unsigned long request, struct ifreq *ifr)

@@ -7,6 +7,7 @@
 
 #include "probe.h"
 #include "sys.h"
+#include "sysctl.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -484,16 +485,6 @@ static void peer__hash_tells_hosts_apart(void **state)
 
 /* ---- option memory ----------------------------------------------------------------------- */
 
-static bool set_optmem(const char *text)
-{
-	int fd = open("/proc/sys/net/core/optmem_max", O_WRONLY | O_CLOEXEC);
-	bool ok = fd >= 0 && write(fd, text, strlen(text)) > 0;
-
-	if (fd >= 0)
-		close(fd);
-	return ok;
-}
-
 /* One completion fits; unread, it holds its memory and the next flagged send is refused. */
 static void optmem__full_when_the_kernel_says_so(void **state)
 {
@@ -502,7 +493,8 @@ static void optmem__full_when_the_kernel_says_so(void **state)
 
 	(void)state;
 	/* Before Linux 6.8 the limit is the machine's, not the namespace's. */
-	need(is_private && set_optmem("1200"), "no option memory limit of our own");
+	need(is_private && net_sysctl("core/optmem_max", "1200") == 0,
+	     "no option memory limit of our own");
 	listener = listen_on_loopback(AF_INET, &addr);
 	tx = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	setsockopt(tx, SOL_SOCKET, SO_ZEROCOPY, &on, sizeof(on));
@@ -519,7 +511,7 @@ static void optmem__full_when_the_kernel_says_so(void **state)
 	close(tx);
 	close(rx);
 	close(listener);
-	(void)set_optmem("131072");
+	(void)net_sysctl("core/optmem_max", "131072");
 }
 
 static void optmem__cannot_tell(void **state)
