@@ -13,6 +13,7 @@ extern const struct promise promise_tx_accepted_child_starts_at_0;
 extern const struct promise promise_tx_foreign_sends_look_like_ours;
 extern const struct promise promise_tx_udp_zero_length_takes_one;
 extern const struct promise promise_tx_udp_failed_call_takes_one;
+extern const struct promise promise_tx_udp_pages_of_a_packet;
 extern const struct promise promise_tx_notes_merge;
 extern const struct promise promise_tx_disconnect_returns_all;
 extern const struct promise promise_tx_disconnect_out_of_order;
@@ -95,6 +96,7 @@ const struct promise *const promise_table[] = {
 	&promise_tx_foreign_sends_look_like_ours,
 	&promise_tx_udp_zero_length_takes_one,
 	&promise_tx_udp_failed_call_takes_one,
+	&promise_tx_udp_pages_of_a_packet,
 	&promise_tx_notes_merge,
 	&promise_tx_disconnect_returns_all,
 	&promise_tx_disconnect_out_of_order,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Why UDP sends are validated beforehand: what fails after the packet was built has taken a number,
+ * Why failed UDP sends are asked about: what fails after the packet was built has taken a number,
  * and sendmmsg does not even report it when a datagram before it went out.
  */
 #include "kit.h"
