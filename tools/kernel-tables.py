@@ -172,6 +172,15 @@ def differences(document, old, new):
                       f'not "{old[kernel].get(name, "missing")}"'
 
 
+def renamed():
+    """Cases that a feature names and its test has not."""
+    for name, tests in FEATURES:
+        for test, _, case in (pattern.partition('/') for pattern in tests.split()):
+            suite, _, short = test.replace('-ring-', '-').partition('-')
+            if case and f' {case}(' not in read(f'tests/{suite}/test_{short}.c'):
+                yield f'{README}: {name}: {test} has no case {case}'
+
+
 def stale(page, promises):
     _, table = rows(page, '| promise ')
     for name, *words in promises:
@@ -207,7 +216,7 @@ def main(*args):
     page, readme = read(PROMISES), read(README)
     old_told, old_can = old_columns(page, '| promise '), old_columns(readme, '| Linux ')
     if check:
-        found = [*stale(page, promises), *differences(PROMISES, old_told, told),
+        found = [*renamed(), *stale(page, promises), *differences(PROMISES, old_told, told),
                  *differences(README, old_can, can)]
         print(*found, sep='\n', end='\n' if found else '')
         return bool(found)
