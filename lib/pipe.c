@@ -21,11 +21,16 @@ static ssize_t splice_once(struct zcs_conn *c, int pipe, size_t len)
 	return zcsi_sys->splice(c->fd, pipe, len);
 }
 
-/* Only we read the socket: what it has now it had before. */
-static bool has_bytes(const struct zcs_conn *c)
+/*
+ * Whether the socket has something to give, be it its end, so that a pipe must be full that gets
+ * nothing. Only we read the socket: what it has now it had before.
+ */
+static bool has_something(const struct zcs_conn *c)
 {
 	int queued = 0;
 
+	if (c->rx_hup)
+		return true;
 	return zcsi_sys->ioctl(c->fd, SIOCINQ, &queued) == 0 && queued > 0;
 }
 
@@ -58,7 +63,7 @@ static int read_to_pipe(struct zcs_conn *c, int pipe, size_t len)
 			return -EPIPE;
 		if (r <= 0)
 			r = -EPIPE;
-	} else if (r == -EAGAIN && has_bytes(c)) {
+	} else if (r == -EAGAIN && has_something(c)) {
 		r = splice_once(c, pipe, len);
 		if (r == -EAGAIN)
 			return -ENOSPC;

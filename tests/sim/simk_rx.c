@@ -5,6 +5,7 @@
 #include "simk_int.h"
 
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <unistd.h>
 
 uint32_t sim_rx_key(const struct sim_tcp *s)
@@ -301,9 +302,12 @@ ssize_t sim_sys_recv(int fd, void *buf, size_t len, int flags)
 static ssize_t to_pipe(struct sim_tcp *s, int pipe, size_t len)
 {
 	char buf[4096]; /* no more than what a pipe takes wholly or not at all */
+	struct pollfd room = { pipe, POLLOUT, 0 };
 	size_t done = 0;
 	ssize_t n = 1;
 
+	if (poll(&room, 1, 0) == 0) /* looked at first, also before the end of the stream */
+		return -EAGAIN;
 	while (done < len) {
 		n = krx_copy(s, buf, len - done < sizeof(buf) ? len - done : sizeof(buf), MSG_PEEK);
 		if (n <= 0)

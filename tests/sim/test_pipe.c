@@ -122,12 +122,33 @@ static void full(void)
 	finish();
 }
 
+/* All was moved but the end, which the library knows of: it will not be told again. */
+static void full_at_the_end(void)
+{
+	struct app_conn *in = begin();
+	static char buf[1 << 20];
+	int n;
+
+	sim_peer_send(in->tcp, 16 * 4096, SIM_PAGES, 0);
+	sim_peer_fin(in->tcp);
+	app_take(&app, 1);
+	sim_equal(zcs_conn_recv_pipe(in->conn, ends[1], 0), 16 * 4096);
+	n = zcs_conn_recv_pipe(in->conn, ends[1], 0);
+	if (n == -ENOSPC) {
+		sim_equal(read(ends[0], buf, sizeof(buf)), 16 * 4096);
+		n = zcs_conn_recv_pipe(in->conn, ends[1], 0);
+	}
+	sim_equal(n, 0);
+	finish();
+}
+
 int main(void)
 {
 	static const struct sim_case cases[] = {
 		{ "relay", relay },
 		{ "reset", reset },
 		{ "full", full },
+		{ "full_at_the_end", full_at_the_end },
 	};
 
 	return sim_main(cases, sizeof(cases) / sizeof(*cases), 60);
