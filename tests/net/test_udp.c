@@ -239,6 +239,8 @@ static void send__longest_trains(void **state)
 {
 	struct udp u;
 
+	if (net_line_is_bad()) /* queues there have no room for that much */
+		skip();
 	udp_open(&u, *state, true, &lend);
 	for (unsigned segment = 1200; segment < 1700; segment++)
 		fire(&u, &(struct shape){ .len = 132000, .segment = segment });
