@@ -419,14 +419,15 @@ void zcs_span_release(struct zcs_ctx *ctx, const struct zcs_span *spans, size_t 
 ZCS_MUST int zcs_span_stabilize(struct zcs_ctx *ctx, struct zcs_span *span);
 /*
  * Writes the bytes of nr spans, one behind the other, at offset off of `file`; the spans stay
- * yours. If the descriptor has O_DIRECT, whole blocks (4096 bytes, or what the file system asks)
- * whose memory is aligned as it asks go from the kernel's receive pages to the disk, and the rest
- * through the page cache, with O_DIRECT off the descriptor meanwhile: nobody else may use it then.
- * Without O_DIRECT, or where statx(2) does not say how to align (Linux 6.1), all goes through the
- * page cache. It blocks as pwritev(2) does.
+ * yours. One of which only base and len are set stands for memory of your own. If the descriptor
+ * has O_DIRECT, whole blocks (4096 bytes, or what the file system asks) whose memory is aligned as
+ * it asks go from the kernel's receive pages to the disk, and the rest through the page cache, with
+ * O_DIRECT off the descriptor meanwhile: nobody else may use it then. Without O_DIRECT, or where
+ * statx(2) does not say how to align (Linux 6.1), all goes through the page cache. It blocks as
+ * pwritev(2) does.
  * The number of bytes written: fewer than there are if an error came behind them. Else a negative
- * errno: -EINVAL (a span that is not out or not of this context, O_APPEND, off), -EBADF, -ENOSPC,
- * -EDQUOT, -EFBIG, -EIO ... *direct_out (may be NULL): bytes that went past the page cache.
+ * errno: -EINVAL (a span of another context, O_APPEND, off), -EBADF, -ENOSPC, -EDQUOT, -EFBIG,
+ * -EIO ... *direct_out (may be NULL): bytes that went past the page cache.
  */
 ZCS_MUST int64_t zcs_span_write(struct zcs_ctx *ctx, int file, uint64_t off,
 				const struct zcs_span *spans, size_t nr, uint64_t *direct_out);

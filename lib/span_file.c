@@ -137,10 +137,11 @@ static int add_span(struct writer *w, const char *base, size_t len)
 	return r < 0 ? r : add(w, base + head + middle, len - head - middle, false);
 }
 
+/* Spans of this context, or the caller's own memory. */
 static bool all_are_of(const struct zcs_ctx *ctx, const struct zcs_span *spans, size_t nr)
 {
 	for (size_t i = 0; i < nr; i++)
-		if (!span_is_of(ctx, &spans[i]))
+		if (spans[i].priv[0] && !span_is_of(ctx, &spans[i]))
 			return false;
 	return true;
 }

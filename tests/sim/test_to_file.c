@@ -181,7 +181,8 @@ static void disk_full(void)
 static void refused(void)
 {
 	struct app_conn *c = begin();
-	struct zcs_span foreign = { .base = "x", .len = 1 };
+	struct zcs_ctx *other;
+	struct zcs_span own = { .base = "x", .len = 1 };
 	uint64_t direct = 1;
 
 	sim_peer_send(c->tcp, 4 * PAGE, SIM_PAGES, 0);
@@ -192,9 +193,13 @@ static void refused(void)
 	sim.file_flags = O_WRONLY | O_DIRECT;
 	sim_equal(write_held(UINT64_MAX, NULL), -EINVAL);
 	sim_equal(zcs_span_write(app.ctx, -1, 0, NULL, 0, NULL), -EBADF);
-	sim_equal(zcs_span_write(app.ctx, file, 0, &foreign, 1, NULL), -EINVAL);
+	sim_equal(zcs_ctx_new(NULL, &other), 0);
+	sim_equal(zcs_span_write(other, file, 0, &app.spans[0].span, 1, NULL), -EINVAL);
+	sim_equal(zcs_ctx_free(other), 0);
 	sim_equal(zcs_span_write(app.ctx, file, 0, NULL, 0, NULL), 0);
 	sim_equal(sim.file_writes, 0);
+	sim_equal(zcs_span_write(app.ctx, file, 7, &own, 1, NULL), 1);
+	sim_equal(sim.file_writes, 1);
 	end();
 }
 
