@@ -3,7 +3,7 @@
  * cmd_recv.c - zcsock recv: one session, from the URL to the last file
  *
  * main path: cmd_recv -> wait_for_sender -> session -> take_file -> take_known or take_chunks ->
- * take_spans -> keep (hash, write) or gather (hash), write_batch -> check_end -> finish_file (sync,
+ * take_spans -> keep (hash, write) or gather (hash), batch_write -> check_end -> finish_file (sync,
  * rename, verdict)
  */
 #include <errno.h>
@@ -17,6 +17,7 @@
 #include <xxhash.h>
 
 #include "auth.h"
+#include "batch.h"
 #include "cmd.h"
 #include "dest.h"
 #include "door.h"
@@ -27,9 +28,8 @@
 #include "stop.h"
 #include "text.h"
 
-#define NR_SPANS 64	   /* of a receive */
-#define NR_BATCH 1024	   /* of a direct write ... */
-#define BATCH	 (4 << 20) /* ... and bytes: each costs a round trip to the disk */
+#define NR_SPANS 64   /* of a receive */
+#define NR_BATCH 1024 /* of a direct write ... */
 #define PIECE	 (256 * 1024)
 #define BORROWED (16 << 20) /* more than a receive buffer holds: all of it can be mapped at once */
 #define CLOSE_MS 2000	    /* for the verdict to get through when something failed */
@@ -43,9 +43,7 @@ struct receiver {
 	struct link link;
 	struct report report;
 	XXH3_state_t *hash;
-	struct zcs_span batch[NR_BATCH]; /* received and hashed, not written yet */
-	size_t nr_batch;
-	uint64_t batch_bytes;
+	struct batch batch;   /* received and hashed, not written yet */
 	char safe[SAFE_NAME]; /* the name of the file on its way, printable */
 };
 
@@ -111,33 +109,16 @@ static int keep(struct receiver *rv, const char *bytes, size_t len)
 	return 0;
 }
 
-static void let_go(struct receiver *rv)
-{
-	zcs_span_release(rv->link.ctx, rv->batch, rv->nr_batch);
-	rv->nr_batch = 0;
-	rv->batch_bytes = 0;
-}
-
-/* What was gathered goes to the disk, and back to the library. */
-static int write_batch(struct receiver *rv)
-{
-	int r = dest_write_spans(&rv->dest, rv->link.ctx, rv->batch, rv->nr_batch);
-
-	let_go(rv);
-	return r;
-}
-
-/* Hashed, and held until there is enough for the disk: it will read the pages by itself. */
+/* Hashed, and held until there is enough for the disk, which reads the pages by itself. */
 static int gather(struct receiver *rv, const struct zcs_span *spans, size_t nr)
 {
 	for (size_t i = 0; i < nr; i++) {
 		XXH3_128bits_update(rv->hash, spans[i].base, spans[i].len);
-		rv->batch[rv->nr_batch++] = spans[i];
-		rv->batch_bytes += spans[i].len;
+		batch_add(&rv->batch, rv->link.ctx, &rv->dest, &spans[i]);
 	}
-	if (rv->batch_bytes < BATCH && rv->nr_batch <= NR_BATCH - NR_SPANS)
+	if (!batch_is_full(&rv->batch, NR_SPANS))
 		return 0;
-	return write_batch(rv);
+	return batch_write(&rv->batch, rv->link.ctx, &rv->dest);
 }
 
 static int keep_all(struct receiver *rv, const struct zcs_span *spans, size_t nr)
@@ -349,7 +330,7 @@ static int take_file(struct receiver *rv, const struct proto_frame *file)
 		r = take_chunks(rv, file->value != PROTO_UNKNOWN, &end);
 	if (r < 0)
 		return r;
-	r = write_batch(rv);
+	r = batch_write(&rv->batch, rv->link.ctx, &rv->dest);
 	return r < 0 ? refuse_err(rv, r) : finish_file(rv, &end);
 }
 
@@ -373,7 +354,7 @@ static int session(struct receiver *rv)
 			return gave_up(rv, &frame);
 		case PROTO_FILE:
 			r = take_file(rv, &frame);
-			let_go(rv);
+			batch_drop(&rv->batch, rv->link.ctx);
 			if (rv->dest.why)
 				report_way(&rv->report, rv->dest.size, dest_way(&rv->dest),
 					   rv->dest.why, rv->dest.bytes_direct);
@@ -465,6 +446,7 @@ int cmd_recv(int argc, char **argv)
 	stats = link_close(&rv.link, CLOSE_MS, false);
 	report_end(&rv.report, &stats, r == 0);
 	XXH3_freeState(rv.hash);
+	batch_free(&rv.batch);
 	dest_dir_close(&rv.dir);
 	return r == 0 ? 0 : 1;
 }

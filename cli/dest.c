@@ -119,20 +119,21 @@ static int open_part(struct dest *dest)
 }
 
 /* Linux says since 6.1 how to align; 0: this file system has no direct writes, or does not say. */
-static uint32_t direct_block(int fd)
+static uint32_t direct_block(int fd, uint32_t *align_out)
 {
 	struct statx st = { 0 };
 
 	if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &st) < 0 ||
 	    !(st.stx_mask & STATX_DIOALIGN) || !st.stx_dio_mem_align)
 		return 0;
+	*align_out = st.stx_dio_mem_align;
 	return st.stx_dio_offset_align;
 }
 
 /* Small files cost less through the page cache, and of one without a size nobody knows. */
 static void choose_way(struct dest *dest, uint64_t size, enum file_way way)
 {
-	uint32_t block = direct_block(dest->fd);
+	uint32_t block = direct_block(dest->fd, &dest->align);
 	int flags = fcntl(dest->fd, F_GETFL);
 
 	if (way == FILE_WRITE)
@@ -140,7 +141,7 @@ static void choose_way(struct dest *dest, uint64_t size, enum file_way way)
 	else if (!block || block > DIRECT_BLOCK)
 		dest->why = "the file system does not write past the page cache";
 	else if (way == FILE_AUTO && size == UINT64_MAX)
-		dest->why = "the file's size is not known";
+		dest->why = "the size is not known before";
 	else if (way == FILE_AUTO && size < DIRECT_MIN)
 		dest->why = "the file is small";
 	else if (flags < 0 || fcntl(dest->fd, F_SETFL, flags | O_DIRECT) < 0)

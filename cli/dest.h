@@ -30,9 +30,10 @@ struct dest {
 	char part[40];
 	int fd; /* -1: nothing is open */
 	mode_t mode;
-	uint64_t size; /* written */
-	bool direct;   /* the descriptor has O_DIRECT: gather, then dest_write_spans */
-	bool may_leave;
+	uint64_t size;	/* written */
+	bool direct;	/* the descriptor has O_DIRECT: gather, then dest_write_spans */
+	bool may_leave; /* if it turns out not to be worth it */
+	uint32_t align; /* direct: of memory, in step with offsets; bytes */
 	uint64_t bytes_direct;
 	const char *why; /* it has, or has not; static */
 };
