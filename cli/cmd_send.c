@@ -2,47 +2,27 @@
 /*
  * cmd_send.c - zcsock send: one session, file by file
  *
- * main path: cmd_send -> look_at_files -> start -> session -> send_file -> send_known or
- * send_chunks -> give (a pool buffer, the library's from then on) -> end_file (hash, verdict)
+ * main path: cmd_send -> look_at_files -> start -> session -> send_file -> body_send (body.c) ->
+ * end_file (hash, verdict)
  */
 #include <errno.h>
-#include <poll.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "auth.h"
 #include "cmd.h"
-#include "link.h"
 #include "net.h"
-#include "opts.h"
-#include "report.h"
-#include "source.h"
-#include "stop.h"
-#include "text.h"
+#include "sender.h"
 
-#define PIECE	  (512 * 1024) /* of a file, per message: a few are on their way at a time */
-#define CLOSE_MS  5000
-#define AUTH_MS	  10000 /* the receiver hangs up after 5 s */
-#define GATHER_MS 50	/* a slow pipe's bytes are collected this long before a CHUNK goes out */
-#define KEEP_MS	  250
+#define CLOSE_MS 5000
+#define AUTH_MS	 10000 /* the receiver hangs up after 5 s */
 
 #define FROM_RECEIVER (PROTO_BIT(PROTO_ACCEPT) | PROTO_BIT(PROTO_BUSY) | PROTO_BIT(PROTO_VERDICT))
 
-struct sender {
-	struct opts opts;
-	struct url url;
-	struct link link;
-	struct report report;
-	struct source source;
-	XXH3_state_t *hash;
-	char safe[SAFE_NAME]; /* the name of the file on its way, printable */
-};
-
 /* A connection that broke: what the receiver said last explains more than the errno. */
-static int lost(struct sender *sn, int err)
+int sender_lost(struct sender *sn, int err)
 {
 	struct proto_frame frame;
 
@@ -57,6 +37,8 @@ static int lost(struct sender *sn, int err)
 	}
 	if (err == -EINTR)
 		say("%s: stopped", sn->safe);
+	else if (err == -EFAULT && sn->source.map) /* the kernel found no page to send */
+		say("%s: %s", sn->safe, proto_code_text(PROTO_SHRANK));
 	else
 		say("%s: lost the receiver: %s", sn->safe, link_text(err));
 	return err;
@@ -71,22 +53,20 @@ static int hear(struct sender *sn, enum proto_type type)
 	do {
 		r = link_frame(&sn->link, FROM_RECEIVER, &frame);
 		if (r < 0)
-			return lost(sn, r);
+			return sender_lost(sn, r);
 	} while (frame.type == PROTO_BUSY);
 	if (frame.type == PROTO_VERDICT && frame.code != PROTO_OK) {
 		say("%s: the receiver says: %s", sn->safe, proto_code_text(frame.code));
 		return -ECANCELED;
 	}
-	return frame.type == type ? 0 : lost(sn, -EPROTO);
+	return frame.type == type ? 0 : sender_lost(sn, -EPROTO);
 }
-
-/* ---- bodies -------------------------------------------------------------- */
 
 /*
  * In the middle of a body anything that the receiver says but BUSY is the end; that all is well
  * cannot be known before the checksum was sent.
  */
-static int heard_meanwhile(struct sender *sn)
+int sender_heard(struct sender *sn)
 {
 	struct proto_frame frame;
 	int r;
@@ -99,193 +79,14 @@ static int heard_meanwhile(struct sender *sn)
 	if (r == -EAGAIN)
 		return 0;
 	if (r < 0)
-		return lost(sn, r);
+		return sender_lost(sn, r);
 	if (frame.type != PROTO_VERDICT || frame.code == PROTO_OK)
-		return lost(sn, -EPROTO);
+		return sender_lost(sn, -EPROTO);
 	say("%s: the receiver says: %s", sn->safe, proto_code_text(frame.code));
 	return -ECANCELED;
 }
 
-/* Pool memory, waiting until some comes back from the kernel. */
-static int get_piece(struct sender *sn, size_t len, void **piece_out)
-{
-	int r;
-
-	while (!(*piece_out = zcs_buf_alloc(sn->link.ctx, len, NULL))) {
-		r = link_wait(&sn->link);
-		if (r < 0)
-			return lost(sn, r);
-		r = heard_meanwhile(sn);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* Returns when the library has it, or the reason why it never will was said. */
-static int hand_over(struct sender *sn, const struct proto_frame *frame, void *piece, size_t len)
-{
-	for (;;) {
-		int r = link_send(&sn->link, frame, piece, len, ZCS_GIVE);
-
-		if (r == 0)
-			return 0;
-		r = r == -ECANCELED ? heard_meanwhile(sn) : lost(sn, r);
-		if (r < 0)
-			return r;
-	}
-}
-
-/* Hashes it and gives it away; in case of failure it is freed here. */
-static int give(struct sender *sn, const struct proto_frame *frame, void *piece, size_t len)
-{
-	int r;
-
-	XXH3_128bits_update(sn->hash, piece, len);
-	link_touch(&sn->link); /* reading may have taken long */
-	r = hand_over(sn, frame, piece, len);
-	if (r < 0) {
-		zcs_buf_free(sn->link.ctx, piece);
-		return r;
-	}
-	if (frame)
-		report_own(&sn->report, PROTO_HEAD);
-	report_sample(&sn->report, sn->link.conn);
-	r = link_round(&sn->link, 0);
-	return r < 0 ? lost(sn, r) : heard_meanwhile(sn);
-}
-
-static int read_failed(struct sender *sn, int err)
-{
-	say("%s: %s", sn->safe, strerror(-err));
-	return -ECANCELED;
-}
-
-static int send_known(struct sender *sn)
-{
-	while (sn->source.at < source_size(&sn->source)) {
-		void *piece;
-		int64_t n;
-		int r;
-
-		r = get_piece(sn, PIECE, &piece);
-		if (r < 0)
-			return r;
-		n = source_read(&sn->source, piece, PIECE);
-		if (n > 0) {
-			r = give(sn, NULL, piece, (size_t)n);
-			if (r < 0)
-				return r;
-			continue;
-		}
-		zcs_buf_free(sn->link.ctx, piece);
-		if (n == -EAGAIN)
-			continue;
-		if (n < 0)
-			return read_failed(sn, (int)n);
-		/* The announced bytes cannot come any more: hanging up is all that is left. */
-		say("%s: %s", sn->safe, proto_code_text(PROTO_SHRANK));
-		return -ECANCELED;
-	}
-	return 0;
-}
-
-/* Standard input has nothing: look at both sides, and tell the receiver that we live. */
-static int idle(struct sender *sn, uint64_t *keep_ms)
-{
-	struct pollfd fds[2] = {
-		{ .fd = sn->source.fd, .events = POLLIN },
-		{ .fd = zcs_ctx_fd(sn->link.ctx), .events = POLLIN },
-	};
-	int r;
-
-	(void)poll(fds, 2, GATHER_MS);
-	r = link_round(&sn->link, 0);
-	if (r < 0)
-		return lost(sn, r);
-	r = heard_meanwhile(sn);
-	if (r < 0 || now_ms() < *keep_ms)
-		return r;
-	*keep_ms = now_ms() + KEEP_MS;
-	report_own(&sn->report, PROTO_HEAD);
-	r = link_say(&sn->link, PROTO_KEEP, 0, 0);
-	return r < 0 ? lost(sn, r) : 0;
-}
-
-/* Fills a chunk until it is full, the end comes, or the pipe pauses. 1: the end. */
-static int gather(struct sender *sn, uint8_t *piece, size_t *len_out)
-{
-	uint64_t until = 0, keep_ms = now_ms() + KEEP_MS;
-	size_t len = 0;
-
-	while (len < PROTO_CHUNK) {
-		int64_t n = source_read(&sn->source, piece + len, PROTO_CHUNK - len);
-		int r;
-
-		*len_out = len;
-		if (n == 0)
-			return 1;
-		if (n < 0 && n != -EAGAIN)
-			return read_failed(sn, (int)n);
-		if (n > 0) {
-			len += (size_t)n;
-			until = now_ms() + GATHER_MS;
-			continue;
-		}
-		if (len > 0 && now_ms() >= until)
-			break;
-		r = idle(sn, &keep_ms);
-		if (r < 0)
-			return r;
-	}
-	*len_out = len;
-	return 0;
-}
-
-static int send_chunks(struct sender *sn)
-{
-	int r, end = 0;
-
-	while (!end) {
-		size_t len;
-		void *piece;
-
-		r = get_piece(sn, PROTO_CHUNK, &piece);
-		if (r < 0)
-			return r;
-		end = gather(sn, piece, &len);
-		if (end < 0 || len == 0) {
-			zcs_buf_free(sn->link.ctx, piece);
-			if (end < 0)
-				return end;
-			continue;
-		}
-		r = give(sn, &(struct proto_frame){ .type = PROTO_CHUNK_DATA, .length = len },
-			 piece, len);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 /* ---- a file, a session --------------------------------------------------- */
-
-/*
- * Until the kernel has the body: the reason that the library gives for the last copy is then one of
- * the body's, and not yet of the END behind it, which is always copied.
- */
-static int finish_body(struct sender *sn)
-{
-	int r;
-
-	while ((r = link_flush(&sn->link)) < 0) {
-		r = r == -ECANCELED ? heard_meanwhile(sn) : lost(sn, r);
-		if (r < 0)
-			return r;
-	}
-	report_sample(&sn->report, sn->link.conn);
-	return 0;
-}
 
 static int end_file(struct sender *sn)
 {
@@ -304,7 +105,7 @@ static int end_file(struct sender *sn)
 	XXH128_canonicalFromHash(&hash, XXH3_128bits_digest(sn->hash));
 	r = link_send(&sn->link, &end, hash.digest, sizeof(hash.digest), 0);
 	if (r < 0)
-		return lost(sn, r);
+		return sender_lost(sn, r);
 	r = hear(sn, PROTO_VERDICT);
 	if (r < 0)
 		return r;
@@ -323,15 +124,13 @@ static int send_file(struct sender *sn)
 
 	r = link_send(&sn->link, &file, source->name, (size_t)file.length, 0);
 	if (r < 0)
-		return lost(sn, r);
+		return sender_lost(sn, r);
 	r = hear(sn, PROTO_ACCEPT);
 	if (r < 0)
 		return r;
 	report_body(&sn->report, sn->link.conn, source->name, file.value);
 	XXH3_128bits_reset(sn->hash);
-	r = source->stream ? send_chunks(sn) : send_known(sn);
-	if (r == 0)
-		r = finish_body(sn);
+	r = body_send(sn);
 	return r < 0 ? r : end_file(sn);
 }
 
@@ -353,7 +152,7 @@ static int session(struct sender *sn)
 			return r;
 	}
 	r = link_say(&sn->link, PROTO_DONE, 0, sn->report.nr_files);
-	return r < 0 ? lost(sn, r) : 0;
+	return r < 0 ? sender_lost(sn, r) : 0;
 }
 
 /* ---- before it ----------------------------------------------------------- */

@@ -29,6 +29,14 @@ int link_open(struct link *link, int fd, const struct zcs_conn_opts *opts, uint6
 static void take(struct link *link, const struct zcs_event *event)
 {
 	switch (event->type) {
+	case ZCS_EV_RELEASED: /* the token is what was counted */
+		link->out -= event->token;
+		if (event->status < 0)
+			link->file_error = event->status;
+		break;
+	case ZCS_EV_CONDEMNED:
+		link->out -= event->token;
+		break;
 	case ZCS_EV_READABLE:
 		link->readable = true;
 		break;
@@ -143,10 +151,53 @@ int link_send(struct link *link, const struct proto_frame *frame, const void *bu
 	return 0;
 }
 
+int link_lend(struct link *link, const void *buf, size_t len)
+{
+	struct iovec iov = { .iov_base = (void *)buf, .iov_len = len };
+	struct zcs_msg msg = { .size = sizeof(msg), .iov = &iov, .nr_iov = 1, .token = len };
+	int r;
+
+	while ((r = zcs_conn_send(link->conn, &msg)) == -EAGAIN) {
+		r = link_wait(link);
+		if (r < 0)
+			return r;
+		if (link->readable)
+			return -ECANCELED;
+	}
+	if (r < 0)
+		return r;
+	link->out += r == 0 ? len : 0;
+	link->given += len;
+	return 0;
+}
+
+int link_send_file(struct link *link, int file, uint64_t off, size_t len, uint64_t ahead)
+{
+	int r;
+
+	while (link->out >= ahead && !link->file_error) {
+		r = link_wait(link);
+		if (r < 0)
+			return r;
+		if (link->readable)
+			return -ECANCELED;
+	}
+	if (link->file_error)
+		return link->file_error;
+	r = zcs_conn_send_file(link->conn, file, off, len, len);
+	if (r < 0)
+		return r;
+	link->out += len;
+	link->given += len;
+	return 0;
+}
+
 static bool taken(const struct link *link)
 {
 	struct zcs_stats stats = { .size = sizeof(stats) };
 
+	if (link->out)
+		return false;
 	return !link->conn || zcs_conn_stats(link->conn, &stats) < 0 ||
 	       stats.tx_bytes >= link->given;
 }
@@ -154,8 +205,10 @@ static bool taken(const struct link *link)
 int link_flush(struct link *link)
 {
 	while (!taken(link)) {
-		int r = wait_some(link, FLUSH_MS);
+		int r = link->file_error;
 
+		if (r == 0)
+			r = wait_some(link, FLUSH_MS);
 		if (r < 0)
 			return r;
 		if (link->readable)

@@ -22,6 +22,8 @@ struct link {
 	bool readable;	       /* receiving may give something */
 	int error;	       /* of ZCS_EV_ERROR */
 	uint64_t timeout_ms;
+	uint64_t out;		  /* bytes of link_lend and link_send_file, not back yet */
+	int file_error;		  /* what ended it early: -ENODATA, it was too short ... */
 	uint64_t given;		  /* bytes that the library accepted */
 	uint64_t moved;		  /* bytes over the wire, both ways, when something last moved */
 	uint64_t moved_ms;	  /* and when that was */
@@ -51,7 +53,20 @@ void link_touch(struct link *link);
  */
 int link_send(struct link *link, const struct proto_frame *frame, const void *buf, size_t len,
 	      uint32_t flags);
-/* Until the kernel has all that was sent. -ECANCELED: the peer said something meanwhile. */
+/*
+ * Memory that must stay as it is until link_flush. Waits while there is no room; -ECANCELED: the
+ * peer said something meanwhile.
+ */
+int link_lend(struct link *link, const void *buf, size_t len);
+/*
+ * A part of a file, which must stay open and as it is until link_flush. Waits while `ahead` bytes
+ * or more are under way; -ECANCELED as above, file_error of an earlier part.
+ */
+int link_send_file(struct link *link, int file, uint64_t off, size_t len, uint64_t ahead);
+/*
+ * Until the kernel has all that was sent, and what was lent is back. -ECANCELED: the peer said
+ * something meanwhile; or file_error.
+ */
 int link_flush(struct link *link);
 /* A frame without a body. */
 int link_say(struct link *link, enum proto_type type, enum proto_code code, uint64_t value);

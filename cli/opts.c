@@ -11,7 +11,7 @@
 #include "text.h"
 
 const char opts_send_usage[] = "zcsock send [--key-file FILE] [--timeout SECONDS] [--name NAME]\n"
-			       "            [--copy | --zerocopy] [--json]\n"
+			       "            [--copy | --zerocopy] [--file-way WAY] [--json]\n"
 			       "            FILE... zcsock://HOST:PORT[/KEY]\n";
 
 const char opts_recv_usage[] = "zcsock recv [-o FILE|DIR] [--force] [--listen ADDR:PORT]\n"
@@ -34,6 +34,7 @@ enum {
 
 static const struct option send_options[] = {
 	{ "copy", no_argument, NULL, OPT_COPY },
+	{ "file-way", required_argument, NULL, OPT_FILE_WAY },
 	{ "help", no_argument, NULL, 'h' },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "key-file", required_argument, NULL, OPT_KEY_FILE },

@@ -35,7 +35,7 @@ void report_body(struct report *report, const struct zcs_conn *conn, const char 
 /* By the library, since the connection was opened. */
 static uint64_t copies(const struct report *report, const struct zcs_stats *stats)
 {
-	return report->sender ? stats->tx_bytes - stats->tx_bytes_lent
+	return report->sender ? stats->tx_bytes - stats->tx_bytes_lent - stats->tx_bytes_file
 			      : stats->rx_bytes - stats->rx_bytes_mapped;
 }
 
@@ -76,7 +76,8 @@ void report_sample(struct report *report, const struct zcs_conn *conn)
 double report_uncopied(const struct report *report, const struct zcs_stats *stats)
 {
 	uint64_t all = report->sender ? stats->tx_bytes : stats->rx_bytes;
-	uint64_t without = report->sender ? stats->tx_bytes_uncopied : stats->rx_bytes_mapped;
+	uint64_t without = report->sender ? stats->tx_bytes_uncopied + stats->tx_bytes_file
+					  : stats->rx_bytes_mapped;
 
 	return all ? 100 * (double)without / (double)all : 0;
 }
@@ -230,7 +231,8 @@ static void print_json(const struct report *report, const struct zcs_stats *stat
 	add(all, "cpu_ms", number(cpu_ms(report)));
 	add(all, "lent_pct", percent(report->sender, stats->tx_bytes_lent, stats->tx_bytes));
 	add(all, "uncopied_pct",
-	    percent(report->sender, stats->tx_bytes_uncopied, stats->tx_bytes));
+	    percent(report->sender, stats->tx_bytes_uncopied + stats->tx_bytes_file,
+		    stats->tx_bytes));
 	add(all, "mapped_pct", percent(!report->sender, stats->rx_bytes_mapped, stats->rx_bytes));
 	add(all, "reasons", json_reasons(report));
 	add(all, "checksum", ok ? json_object_new_string("ok") : NULL);

@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "hole.h"
 #include "source.h"
 #include "text.h"
 
@@ -97,6 +99,38 @@ int64_t source_read(struct source *source, void *buf, size_t len)
 	return n;
 }
 
+int source_map(struct source *source)
+{
+	size_t len = (size_t)source->before.st_size;
+	void *map = mmap(NULL, len, PROT_READ, MAP_SHARED, source->fd, 0);
+
+	int r;
+
+	if (map == MAP_FAILED)
+		return -errno;
+	r = hole_watch(map, len);
+	if (r < 0)
+		munmap(map, len);
+	else
+		source->map = map;
+	return r;
+}
+
+const char *source_piece(struct source *source, size_t *len)
+{
+	uint64_t left = source_size(source) - source->at;
+	char *piece = source->map + source->at;
+
+	if (left == 0)
+		return NULL;
+	if (*len > left)
+		*len = (size_t)left;
+	/* Since Linux 5.14: in one call what else are many faults. It may fail: then they are. */
+	(void)madvise(piece, *len, MADV_POPULATE_READ);
+	source->at += *len;
+	return piece;
+}
+
 enum proto_code source_check(const struct source *source)
 {
 	struct stat now;
@@ -121,6 +155,11 @@ enum proto_code source_check(const struct source *source)
 
 void source_close(struct source *source)
 {
+	if (source->map) {
+		(void)hole_watch(NULL, 0);
+		munmap(source->map, (size_t)source->before.st_size);
+		source->map = NULL;
+	}
 	if (source->fd >= 0 && !source->stream)
 		close(source->fd);
 	source->fd = -1;

@@ -19,6 +19,7 @@ struct source {
 	bool stream;	  /* standard input: of unknown length, cannot be read twice */
 	struct stat before;
 	uint64_t at; /* bytes read */
+	char *map;   /* the whole file; NULL: not mapped */
 };
 
 /*
@@ -35,6 +36,16 @@ uint64_t source_size(const struct source *source);
  * never gives more than its size was at the start.
  */
 int64_t source_read(struct source *source, void *buf, size_t len);
+/*
+ * A regular file that is not empty: maps it whole, and watches it (hole.h) until source_close. 0 or
+ * a negative errno.
+ */
+int source_map(struct source *source);
+/*
+ * The next bytes of the mapping, at most len; where they are. They may be zeros behind the file's
+ * new end, of which hole_found tells once they were touched. NULL: the end.
+ */
+const char *source_piece(struct source *source, size_t *len);
 /* At the end: what the file did meanwhile; PROTO_OK: nothing. */
 enum proto_code source_check(const struct source *source);
 void source_close(struct source *source);

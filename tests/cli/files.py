@@ -4,8 +4,10 @@
 import os
 import shutil
 import tempfile
+import time
 
-from kit import Command, Recv, check, main, read, recv_with_key, send, sender_peer, test, write
+from kit import (ACCEPT, Command, KEY, Listener, Recv, check, main, read, recv_with_key, send,
+                 sender_peer, test, wait_for, write)
 
 MIB = 1 << 20
 SIZES = (0, 1, 4095, 4096, 4097, MIB - 1, MIB, MIB + 513, 9 * MIB + 12345)
@@ -93,8 +95,93 @@ def a_sender_that_leaves(directory):
 
 
 @test
+def sent_by_each_way(directory):
+    for way in ('read', 'sendfile', 'map'):
+        for more in ([], ['--copy'], ['--zerocopy']):
+            for size in SIZES:
+                file, _ = transfer(size, send_args=['--file-way', way, *more])
+                check(file == {'way': way, 'why': 'asked for'}, file)
+
+
+@test
+def sent_as_it_costs_less(directory):
+    check(transfer(1000)[0] == {'way': 'read', 'why': 'the file is small'})
+    check(transfer(20 * MIB)[0] == {'way': 'sendfile', 'why': 'it costs less'})
+    file, _ = transfer(20 * MIB, send_args=['--zerocopy'])
+    check(file == {'way': 'read', 'why': '--copy and --zerocopy are about memory'}, file)
+
+
+@test
+def standard_input_is_read(directory):
+    receiver = Recv('--json', '-o', 'out')
+    with open(write('file', os.urandom(2 * MIB + 3)), 'rb') as file:
+        sender = send('--json', '--file-way', 'map', '-', receiver.url, stdin=file)
+    receiver.end(0)
+    check(sender.json['file']['way'] == 'read', sender.out)
+    check(receiver.json['file']['why'] in ('the size is not known before', NO_DIRECT), receiver.out)
+    check(read('file') == read('out'))
+
+
+@test
+def many_files_each_way(directory):
+    os.mkdir('out')
+    names = [write(f'f{i}', os.urandom(i * 300000 + i)) for i in range(12)]
+    for way in ('read', 'sendfile', 'map'):
+        receiver = Recv('-o', 'out', '--force')
+        send('--file-way', way, *names, receiver.url)
+        receiver.end(0)
+        check(all(read(name) == read('out/' + name) for name in names), way)
+
+
+def shrinking(way, size_after, *more):
+    """The file is cut while the receiver stands still, with much of it not sent: one clear error."""
+    os.makedirs('out', exist_ok=True)
+    with open('big', 'wb') as file:
+        file.truncate(512 * MIB)
+    listener = Listener()
+    sender = Command('send', '--json', '--file-way', way, *more, 'big', listener.url,
+                     env={'ZCSOCK_KEY': KEY})
+    peer = listener.receiver_peer()
+    peer.take(24 + 3)
+    peer.say(ACCEPT)
+    peer.take(5 * MIB)
+    wait_for(lambda: stands(sender), 'the sender to stand still')
+    os.truncate('big', size_after)
+    taken = 5 * MIB
+    try:
+        while data := peer.sock.recv(1 << 20):
+            taken += len(data)
+    except ConnectionResetError:
+        pass
+    check(taken < 512 * MIB, taken)
+    sender.end(1, 'big: the file shrank while it was sent')
+    check(sender.err.count('\n') == 1, sender.err)
+    check(sender.json['file']['way'] == way and not sender.json['ok'], sender.out)
+
+
+def stands(sender):
+    """It waits for the receiver: its processor time stands still."""
+    def used():
+        return read(f'/proc/{sender.pid}/stat').rsplit(b')', 1)[1].split()[11:13]
+    before = used()
+    time.sleep(0.2)
+    return used() == before
+
+
+@test
+def a_file_that_shrinks(directory):
+    for way in ('read', 'sendfile', 'map'):
+        shrinking(way, 0)
+        shrinking(way, 100 * MIB + 1)
+    shrinking('map', 0, '--copy')
+    shrinking('map', 0, '--zerocopy')
+
+
+@test
 def ways_that_do_not_exist(directory):
     for way in ('read', 'map', 'sendfile', 'Direct', ''):
+        Command('send', '--file-way', 'direct', 'f', 'zcsock://127.0.0.1:1/' + KEY).end(
+            2, '--file-way takes auto, read, sendfile or map')
         Command('recv', '--file-way', way).end(2, '--file-way takes auto, write or direct')
     receiver = recv_with_key('--json', '--timeout', '5')
     sender_peer(receiver).reset()
