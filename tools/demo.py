@@ -136,8 +136,10 @@ def figures(result):
 def words(side):
     """The reasons behind at least half a percent of the bytes, the largest first."""
     reasons = sorted(side['reasons'], key=lambda reason: -reason['bytes'])
-    return '; '.join(reason['reason'] for reason in reasons
-                     if reason['bytes'] >= side['bytes'] / 200) or 'no reason was given'
+    said = '; '.join(reason['reason'] for reason in reasons
+                     if reason['bytes'] >= side['bytes'] / 200)
+    way = side.get('file')
+    return said or (f"{way['way']}: {way['why']}" if way else 'no reason was given')
 
 
 def explanations(number, result):
@@ -226,9 +228,9 @@ def demo(command):
     show(rows + lines)
     if notes:
         print('\nWhy not more:\n' + '\n'.join(notes))
-    print('\nWhat stays on one machine is copied by the kernel, so 1 to 3 cannot show the gain of '
-          'sending\nwithout a copy. 4 and 5 are against a partner that is not a socket: messages of '
-          '1 MiB, on\na pair of virtual devices that stand for a network card (zcsock-lab(1)).\n' +
+    print('\nWhat is lent on one machine is copied by the kernel all the same, so that 3 cannot show '
+          'what it gains;\n2 sends by sendfile, which is not copied there. 4 and 5 are against a partner that is '
+          'not a socket:\nmessages of 1 MiB, on a pair of virtual devices that stand for a network card (zcsock-lab(1)).\n' +
           '\n'.join(lab_notes))
     return 0 if good else 1
 
