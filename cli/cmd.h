@@ -6,6 +6,7 @@
 int cmd_send(int argc, char **argv);
 int cmd_recv(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_files(int argc, char **argv); /* bench --files */
 int cmd_lab(int argc, char **argv);
 
 extern const char cmd_bench_usage[];

@@ -25,6 +25,7 @@ const char cmd_bench_usage[] =
 	"             [--peer HOST[:PORT]]\n"
 	"       zcsock bench --bars [--json FILE] [--samples N] [--time MS]\n"
 	"             [--explain]\n"
+	"       zcsock bench --files [--mib N] [--json FILE] [--samples N]\n"
 	"       zcsock bench --serve [ADDRESS:]PORT\n";
 
 #define TOUR_SAMPLES	 9
@@ -483,6 +484,8 @@ int cmd_bench(int argc, char **argv)
 
 	if (argc > 2 && strcmp(argv[1], "--worker") == 0)
 		return bench_worker(argc - 2, argv + 2);
+	if (argc > 1 && strcmp(argv[1], "--files") == 0)
+		return cmd_files(argc, argv);
 	r = parse(argc, argv, &cmd);
 	if (r >= 0)
 		return r;

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """The ways between a file and the connection: the bytes are right by each, and --json says which."""
+import json
 import os
 import shutil
+import signal
 import tempfile
 import time
 
@@ -187,6 +189,48 @@ def ways_that_do_not_exist(directory):
     sender_peer(receiver).reset()
     receiver.end(1)
     check(receiver.json['file'] is None, receiver.out)
+
+
+FIGURES = {'send', 'recv', 'zerocopy', 'sent', 'received', 'send_cpu_s_per_gib', 'recv_cpu_s_per_gib',
+           'cpu_s_per_gib', 'send_ratio', 'recv_ratio', 'ratio', 'ratio_spread_pct', 'seconds', 'direct_pct'}
+
+
+@test
+def measured_by_the_bench(directory):
+    """Every pair of ways has figures, the plain one is 1, and nothing is left behind."""
+    place = {'TMPDIR': directory}
+    run = Command('bench', '--files', '--mib', '3', '--samples', '3', '--json', 'json', env=place)
+    run.end(0)
+    check(os.listdir(directory) == ['json'], os.listdir(directory))
+    found = json.loads(read('json'))
+    check(found['schema'] == 1 and found['bytes'] == 3 * MIB and found['samples'] == 3, found)
+    rows = found['rows']
+    pairs = [(row['send'], row['recv'], row['zerocopy']) for row in rows]
+    check(pairs[0] == ('read', 'write', False) and pairs[-1] == ('auto', 'auto', False), pairs)
+    check(len(set(pairs)) == len(pairs) == 9, pairs)
+    for row in rows:
+        check(set(row) == FIGURES, row)
+        check(row['sent'] == row['send'] or row['send'] == 'auto' and row['sent'] == 'sendfile', row)
+        check(row['send_cpu_s_per_gib'] > 0 and row['recv_cpu_s_per_gib'] > 0, row)
+        check(row['ratio'] > 0 and 0 <= row['direct_pct'] <= 100, row)
+        check(row['received'] != 'write' or row['direct_pct'] == 0, row)
+    check(rows[0]['ratio'] == rows[0]['send_ratio'] == 1 and rows[0]['ratio_spread_pct'] == 0, rows[0])
+    check(run.out.count('+-') == 9, run.out)
+
+
+@test
+def the_bench_that_is_stopped_or_misused(directory):
+    place = {'TMPDIR': directory}
+    run = Command('bench', '--files', '--mib', '64', '--samples', '1000', env=place)
+    wait_for(lambda: [name for name in os.listdir('.') if os.path.exists(name + '/out/file')],
+             'a first transfer')
+    os.kill(run.pid, signal.SIGTERM)
+    run.end(1, 'stopped')
+    check(os.listdir(directory) == [], os.listdir(directory))
+    for args, text in ((['--mib', '0'], '--mib takes a number'), (['--samples', '2'], '--samples takes'),
+                       (['x'], 'one argument too many'), (['--hot'], 'usage: zcsock bench')):
+        Command('bench', '--files', *args).end(2, text)
+    Command('bench', '--files', env={'TMPDIR': '/nowhere'}).end(1, 'No such file')
 
 
 main()
