@@ -330,8 +330,9 @@ struct zcs_msg {
 ZCS_MUST int zcs_conn_send(struct zcs_conn *conn, const struct zcs_msg *msg);
 /*
  * `len` bytes of `file` from offset `off`, in order with messages, by sendfile(2). Keep the
- * descriptor open until RELEASED, which comes when the peer's kernel has the bytes: until then a
- * change to that part of the file changes what is sent. A file that ends early: status -ENODATA,
+ * descriptor open until RELEASED, which comes when the peer's kernel has the bytes: until then, and
+ * if the peer is on this host until it has read them, a change to that part of the file changes
+ * what it gets. A file that ends early: status -ENODATA,
  * `bytes` were sent, the connection stays usable. A file lends no memory: no budget counts it. 0,
  * or an error as of zcs_conn_send, but never -EAGAIN.
  */
@@ -340,8 +341,8 @@ ZCS_MUST int zcs_conn_send_file(struct zcs_conn *conn, int file, uint64_t off, u
 /*
  * The next `len` bytes of a pipe, of which `pipe` is the end to read from, in order with messages,
  * by splice(2): its pages move to the socket. They must be there: -ENODATA, or the status if
- * somebody took them before their turn. -EBADF: not a pipe. RELEASED as for a file: who filled the
- * pipe by reference (vmsplice(2), splice(2)) may now change that memory.
+ * somebody took them before their turn. -EBADF: not a pipe. RELEASED as for a file; memory that
+ * was lent to the pipe (vmsplice(2)) may then still be read, by a peer on this host.
  */
 ZCS_MUST int zcs_conn_send_pipe(struct zcs_conn *conn, int pipe, size_t len, uint64_t token);
 struct zcs_span;

@@ -291,9 +291,15 @@ static void note_error(struct zcs_conn *c)
 {
 	int err = socket_error(c);
 
-	/* What ICMP says of a datagram does not break the socket. */
-	if (err && !c->dgram)
+	if (!err)
+		return;
+	if (!c->dgram) {
 		conn_fail(c, err);
+		return;
+	}
+	/* What ICMP says of a datagram does not break the socket; asked for, it is gone there. */
+	c->icmp = err;
+	rx_ready(c, EPOLLIN);
 }
 
 /*

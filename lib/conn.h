@@ -121,10 +121,13 @@ struct zcs_conn {
 	uint64_t expect; /* bytes that the caller said are coming */
 	uint32_t nr_spans;
 	uint32_t nr_events; /* in the context's ring */
-	uint32_t rx_skip;   /* recv_skip_hint: bytes to copy before mapping can go on */
-	uint32_t lowat;	    /* SO_RCVLOWAT as set last */
-	uint32_t route_ms;  /* when the route was last looked at */
-	uint32_t rx_pos;    /* bytes since the stream last stood at the start of a page */
+	union {
+		uint32_t rx_skip; /* recv_skip_hint: bytes to copy before mapping can go on */
+		int32_t icmp;	  /* UDP: what was said of a datagram, and nobody was told; 0 */
+	};
+	uint32_t lowat;	   /* SO_RCVLOWAT as set last */
+	uint32_t route_ms; /* when the route was last looked at */
+	uint32_t rx_pos;   /* bytes since the stream last stood at the start of a page */
 
 	struct conn_stats stats;
 };

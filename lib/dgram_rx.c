@@ -162,8 +162,10 @@ int dgram_receive(struct rx *rx)
 	c->stats.rx_calls++;
 	n = zcsi_sys->recvmmsg(c->fd, k.hdr, nr, MSG_DONTWAIT);
 	/* A short count need not mean that there are no more: an error may have come between. */
-	if (n == -EAGAIN)
+	if (n == -EAGAIN) {
 		c->rx_maybe = false;
+		n = c->error ? c->error : n;
+	}
 	for (int i = 0; i < n; i++)
 		keep(rx, &k.hdr[i]);
 	return n;

@@ -47,10 +47,13 @@ void file_nonblock(struct zcs_conn *c)
 static ssize_t from_pipe(struct zcs_conn *c, struct msg *m, size_t len)
 {
 	int there = zcsi_sys->pipe_bytes(m->file.fd);
+	ssize_t r;
 
 	if (there <= 0)
 		return there;
-	return zcsi_sys->splice(m->file.fd, c->fd, min_u64(len, (unsigned)there));
+	r = zcsi_sys->splice(m->file.fd, c->fd, min_u64(len, (unsigned)there));
+	/* Unless somebody else was faster. */
+	return r == -EAGAIN && zcsi_sys->pipe_bytes(m->file.fd) == 0 ? 0 : r;
 }
 
 ssize_t file_push(struct zcs_conn *c, struct msg *m)

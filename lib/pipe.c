@@ -3,8 +3,9 @@
  * pipe.c - socket -> pipe: splice(2)
  *
  * What is in the socket's packets moves to the pipe by reference, mappable or not, and no budget is
- * needed. splice tells with one error of an empty socket and of a full pipe, and with another one
- * of a broken connection and of a pipe that nobody reads: the second look tells them apart.
+ * needed. splice tells with one error of an empty socket and of a full pipe; so the pipe is asked
+ * first, which only we fill. And with another one of a broken connection and of a pipe that nobody
+ * reads; of these the connection's is told once.
  */
 #include "rx.h"
 #include "sys.h"
@@ -19,19 +20,6 @@ static ssize_t splice_once(struct zcs_conn *c, int pipe, size_t len)
 	c->stats.rx_calls++;
 	c->rx_fresh = false;
 	return zcsi_sys->splice(c->fd, pipe, len);
-}
-
-/*
- * Whether the socket has something to give, be it its end, so that a pipe must be full that gets
- * nothing. Only we read the socket: what it has now it had before.
- */
-static bool has_something(const struct zcs_conn *c)
-{
-	int queued = 0;
-
-	if (c->rx_hup)
-		return true;
-	return zcsi_sys->ioctl(c->fd, SIOCINQ, &queued) == 0 && queued > 0;
 }
 
 /* splice stops at the urgent mark, and says that it moved nothing. */
@@ -59,14 +47,10 @@ static int read_to_pipe(struct zcs_conn *c, int pipe, size_t len)
 
 	if (r == -EPIPE) {
 		r = splice_once(c, pipe, len);
-		if (r == -EPIPE) /* nobody reads the pipe; an error of the socket is told once */
-			return -EPIPE;
-		if (r <= 0)
+		if (r == -EPIPE)
+			return -EPIPE; /* the pipe's */
+		if (r == 0)
 			r = -EPIPE;
-	} else if (r == -EAGAIN && has_something(c)) {
-		r = splice_once(c, pipe, len);
-		if (r == -EAGAIN)
-			return -ENOSPC;
 	}
 	if (r == 0 && is_at_mark(c))
 		return -EOPNOTSUPP;
@@ -79,23 +63,26 @@ static int read_to_pipe(struct zcs_conn *c, int pipe, size_t len)
 
 ZCS_EXPORT int zcs_conn_recv_pipe(struct zcs_conn *c, int pipe, size_t max_bytes)
 {
-	int r = zcsi_sys->pipe_bytes(pipe);
+	int r = zcsi_sys->pipe_room(pipe);
 
-	if (r < 0)
+	if (r < 0 && r != -EPIPE)
 		return r;
 	if (c->dgram || c->rx_urgent)
 		return -EOPNOTSUPP;
-	if (c->closing)
+	if (c->closing || r < 0)
 		return -EPIPE;
 	if (c->connecting)
 		return -EAGAIN;
 	if (c->rx_eof)
 		return 0;
 	file_nonblock(c);
-	if (c->rx_maybe)
-		r = read_to_pipe(c, pipe, max_bytes && max_bytes < INT_MAX ? max_bytes : INT_MAX);
-	else
+	list_del(&c->stalled); /* no budget stops this way */
+	if (!c->rx_maybe)
 		r = c->error ? c->error : -EAGAIN;
+	else if (r == 0)
+		r = -ENOSPC;
+	else
+		r = read_to_pipe(c, pipe, max_bytes && max_bytes < INT_MAX ? max_bytes : INT_MAX);
 	if (r == -EAGAIN)
 		rx_rest(c);
 	return r;

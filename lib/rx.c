@@ -212,7 +212,7 @@ static int rx_copy(struct rx *rx)
 
 	if (!buf)
 		return -ENOMEM;
-	want = min_u64(want, room);
+	want = min_u64(want, min_u64(room, RX_CHUNK)); /* the chunk may be one of UDP's */
 	if (c->rx_skip && c->rx_skip < want)
 		want = c->rx_skip;
 	r = receive(rx, buf, want, 0);
@@ -352,8 +352,10 @@ static int read_stream(struct rx *rx)
 /* One call: an error behind the datagrams that it brought is told by the next one. */
 static int read_datagrams(struct rx *rx)
 {
-	int r = can_read(rx);
+	int r = rx->c->icmp;
 
+	rx->c->icmp = 0;
+	r = r ? r : can_read(rx);
 	return r == 1 ? dgram_receive(rx) : r;
 }
 

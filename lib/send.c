@@ -118,7 +118,7 @@ static bool follows(struct zcs_conn *c, const struct msg *m)
 	uint32_t unsent = c->q->tail - c->q->cursor;
 	const struct msg *before = txq_at(c->q, c->q->tail - 1);
 
-	return c->dgram && unsent % DGRAM_CALLS && before->event && before->len == m->len;
+	return c->dgram && unsent % DGRAM_CALLS && before->chosen && before->len == m->len;
 }
 
 static inline enum zcs_reason why_copy(struct zcs_conn *c, struct msg *m, uint32_t flags)
@@ -133,6 +133,7 @@ static inline enum zcs_reason why_copy(struct zcs_conn *c, struct msg *m, uint32
 		return ZCS_R_NONE;
 	if (c->send_way == ZCS_WAY_COPY)
 		return ZCS_R_PINNED;
+	m->chosen = true;
 	if (follows(c, m))
 		return txq_at(c->q, c->q->tail - 1)->lend ? ZCS_R_NONE : c->tx_reason;
 	why = ask_policy(c, m);

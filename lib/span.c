@@ -141,6 +141,7 @@ ZCS_EXPORT int zcs_span_stabilize(struct zcs_ctx *ctx, struct zcs_span *s)
 	span_fill(c, &copy, buf, s->len, s->flags & ~ZCS_SPAN_MAPPED);
 	copy.rx_time_ns = s->rx_time_ns;
 	*s = copy;
+	span_unstall(ctx); /* what was cut off is budget again */
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -174,6 +175,22 @@ static int kernel_pipe_bytes(int fd)
 	if (ret >= 0)
 		ret = CALL(ioctl(fd, FIONREAD, &bytes));
 	return ret < 0 ? ret : bytes;
+}
+
+static int kernel_pipe_room(int fd)
+{
+	struct pollfd end = { fd, POLLOUT, 0 };
+	int ret = CALL(fcntl(fd, F_GETPIPE_SZ)), flags = CALL(fcntl(fd, F_GETFL));
+
+	if (ret < 0 || flags < 0)
+		return ret < 0 ? ret : flags;
+	if ((flags & O_ACCMODE) == O_RDONLY)
+		return -EBADF;
+	/* pipe_poll asks what splice asks before it takes anything from the socket. */
+	ret = CALL_AGAIN(poll(&end, 1, 0));
+	if (ret > 0 && end.revents & POLLERR)
+		return -EPIPE;
+	return ret;
 }
 
 static int kernel_getsockopt(int fd, int level, int name, void *val, socklen_t *len)
@@ -402,6 +419,7 @@ const struct zcsi_sys zcsi_sys_kernel = {
 	.sendfile = kernel_sendfile,
 	.splice = kernel_splice,
 	.pipe_bytes = kernel_pipe_bytes,
+	.pipe_room = kernel_pipe_room,
 	.getsockopt = kernel_getsockopt,
 	.setsockopt = kernel_setsockopt,
 	.getsockname = kernel_getsockname,

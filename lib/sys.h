@@ -103,6 +103,7 @@ struct zcsi_sys {
 	/* The same of splice(2): one of them is a pipe, which is never waited for. */
 	ssize_t (*splice)(int in, int out, size_t len);
 	int (*pipe_bytes)(int fd); /* in the pipe; -EBADF: it is none */
+	int (*pipe_room)(int fd);  /* 0: it is full; -EPIPE: nobody reads it; -EBADF */
 	int (*getsockopt)(int fd, int level, int name, void *val, socklen_t *len);
 	int (*setsockopt)(int fd, int level, int name, const void *val, socklen_t len);
 	int (*getsockname)(int fd, struct sockaddr *addr, socklen_t *len);

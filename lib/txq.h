@@ -42,6 +42,7 @@ struct msg {
 	bool own;     /* record is malloc'ed: the copied bytes of a ZCS_COPY message */
 	bool sync;    /* zcs_conn_send is on the stack: it reports what can be said at once */
 	bool mapped;  /* of a span: it is one */
+	bool chosen;  /* `lend` is what the policy said */
 	union {
 		struct {
 			const struct iovec *iov; /* NULL: `one` */
@@ -100,7 +101,8 @@ static inline void msg_clear(struct msg *m)
 	m->lo = m->hi = m->at_ns = 0;
 	m->status = 0;
 	m->kind = m->how = 0;
-	m->lend = m->measure = m->event = m->pooled = m->own = m->sync = m->mapped = false;
+	m->lend = m->measure = m->event = m->pooled = m->own = m->sync = m->mapped = m->chosen =
+		false;
 	m->iov = NULL;
 	m->one = (struct iovec){ NULL, 0 };
 	m->nr_iov = m->iov_i = 0;

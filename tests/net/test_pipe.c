@@ -173,10 +173,7 @@ static void pipe__among_messages(void **state)
 	bed_end(&b);
 }
 
-/*
- * Memory that was lent to the pipe (vmsplice) is the caller's again when RELEASED comes, and no
- * sooner: the peer's kernel has it.
- */
+/* RELEASED comes when the peer's kernel has the bytes; of memory too that was lent to the pipe. */
 static void pipe__released_means_delivered(void **state)
 {
 	const size_t len = 32 * KIB;

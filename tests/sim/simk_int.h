@@ -242,6 +242,7 @@ ssize_t sim_sys_recv(int fd, void *buf, size_t len, int flags);
 int sim_sys_recvmmsg(int fd, struct mmsghdr *msgs, unsigned nr, int flags);
 ssize_t sim_sys_splice(int in, int out, size_t len);
 int sim_sys_pipe_bytes(int fd);
+int sim_sys_pipe_room(int fd);
 ssize_t sim_sys_recvmsg(int fd, struct msghdr *msg, int flags);
 uint64_t krx_inq(const struct sim_tcp *s);	/* up to the urgent mark */
 uint32_t krx_inq_hint(const struct sim_tcp *s); /* what TCP_INQ says: 1 for a FIN */

@@ -343,3 +343,8 @@ int sim_sys_pipe_bytes(int fd)
 {
 	return zcsi_sys_kernel.pipe_bytes(fd);
 }
+
+int sim_sys_pipe_room(int fd)
+{
+	return zcsi_sys_kernel.pipe_room(fd);
+}

@@ -377,6 +377,7 @@ const struct zcsi_sys sim_table = {
 	.sendfile = sim_sys_sendfile,
 	.splice = sim_sys_splice,
 	.pipe_bytes = sim_sys_pipe_bytes,
+	.pipe_room = sim_sys_pipe_room,
 	.getsockopt = sim_sys_getsockopt,
 	.setsockopt = sim_sys_setsockopt,
 	.getsockname = sys_getsockname,

@@ -216,6 +216,25 @@ static void narrowed(void)
 	app_end(&app);
 }
 
+/* What ICMP says is told, also to who waits for READABLE before it asks; and nothing breaks. */
+static void error_is_told(void)
+{
+	struct app_conn *c = begin(0);
+	struct zcs_span s;
+
+	sim_equal(zcs_conn_recv(c->conn, &s, 1, 0), -EAGAIN);
+	c->readable = false;
+	sim_peer_unreachable(c->tcp);
+	while (!c->readable)
+		app_take(&app, 5);
+	sim_equal(zcs_conn_recv(c->conn, &s, 1, 0), -ECONNREFUSED);
+	sim_equal(zcs_conn_recv(c->conn, &s, 1, 0), -EAGAIN);
+	arrive(c, 100, 0);
+	take_all(c);
+	sim_equal(c->nr_errors, 0);
+	app_end(&app);
+}
+
 int main(void)
 {
 	static const struct sim_case cases[] = {
@@ -224,6 +243,7 @@ int main(void)
 		{ "small_ones", small_ones },
 		{ "large_among_small", large_among_small },
 		{ "narrowed", narrowed },
+		{ "error_is_told", error_is_told },
 	};
 
 	return sim_main(cases, sizeof(cases) / sizeof(*cases), 20);

@@ -142,12 +142,36 @@ static void full_at_the_end(void)
 	finish();
 }
 
+/* A full budget stops spans only: who goes on by pipe is woken as ever. */
+static void beyond_the_budget(void)
+{
+	struct zcs_conn_opts o = { .size = sizeof(o), .borrowed_max = 8192 };
+	struct app_conn *in = begin();
+
+	sim_equal(zcs_conn_limits(in->conn, &o), 0);
+	sim_peer_send(in->tcp, 20000, SIM_PAGES, 0);
+	while (app_recv(in, 4, 0) > 0)
+		;
+	sim_assert(sim_tcp_unread(in->tcp) > 0);
+	while (zcs_conn_recv_pipe(in->conn, ends[1], 0) > 0)
+		;
+	in->readable = false;
+	sim_peer_send(in->tcp, 100, SIM_PAGES, 0);
+	for (int i = 0; i < 10 && !in->readable; i++)
+		app_take(&app, 5);
+	sim_assert(in->readable);
+	sim_equal(zcs_conn_recv_pipe(in->conn, ends[1], 0), 100);
+	app_release_all(&app);
+	finish();
+}
+
 int main(void)
 {
 	static const struct sim_case cases[] = {
 		{ "relay", relay },
 		{ "reset", reset },
 		{ "full", full },
+		{ "beyond_the_budget", beyond_the_budget },
 		{ "full_at_the_end", full_at_the_end },
 	};
 
