@@ -214,6 +214,29 @@ static void stabilize(void)
 	app_end(&app);
 }
 
+/* Narrowed and copied it gives budget back, which lets a stopped receiver go on. */
+static void stabilize_makes_room(void)
+{
+	struct app_conn *from, *to;
+	struct zcs_span *s;
+
+	from = open_two(&to, 16 * 4096);
+	sim_peer_send(from->tcp, 64 * 4096, SIM_PAGES, 0);
+	app_take(&app, 0);
+	while (app_recv(from, 8, 0) > 0)
+		;
+	sim_assert(!from->readable && sim_tcp_unread(from->tcp) > 0);
+	for (size_t i = 0; i < app.nr_spans; i++) {
+		s = &app.spans[i].span;
+		s->len = s->len < 16 ? s->len : 16;
+		sim_equal(zcs_span_stabilize(app.ctx, s), 0);
+	}
+	app_take(&app, 0);
+	sim_assert(from->readable);
+	app_release_all(&app);
+	app_end(&app);
+}
+
 /* ---- files ----------------------------------------------------------------------------------- */
 
 static int make_file(size_t len)
@@ -289,6 +312,7 @@ int main(void)
 		{ "forward_fails", forward_fails },
 		{ "forward_then_reset", forward_then_reset },
 		{ "stabilize", stabilize },
+		{ "stabilize_makes_room", stabilize_makes_room },
 		{ "file_in_order", file_in_order },
 		{ "file_too_short", file_too_short },
 	};
