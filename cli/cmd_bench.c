@@ -130,20 +130,6 @@ static int set_bytes(const char *name, const char *text, uint64_t least, uint64_
 	return 2;
 }
 
-static int set_number(const char *name, const char *text, unsigned least, unsigned most,
-		      unsigned *out)
-{
-	char *end;
-	unsigned long n = strtoul(text, &end, 10);
-
-	if (text[0] < '0' || text[0] > '9' || *end || n < least || n > most) {
-		say("--%s takes a number from %u to %u", name, least, most);
-		return 2;
-	}
-	*out = (unsigned)n;
-	return -1;
-}
-
 static int add_size(struct plan_opts *plan, const char *text)
 {
 	uint64_t size;
@@ -281,13 +267,13 @@ static int set(struct bench_cmd *cmd, int option, char *value)
 		bench->mtu = (unsigned)bytes;
 		return r;
 	case OPT_IN_FLIGHT:
-		return set_number("in-flight", value, 1, IN_FLIGHT_MOST, &bench->in_flight);
+		return text_number("in-flight", value, 1, IN_FLIGHT_MOST, &bench->in_flight);
 	case OPT_LAB:
 		return set_lab(&bench->behave, value);
 	case OPT_SAMPLES:
-		return set_number("samples", value, LEAST_SAMPLES, STATS_MAX, &bench->samples);
+		return text_number("samples", value, LEAST_SAMPLES, STATS_MAX, &bench->samples);
 	case OPT_TIME:
-		return set_number("time", value, 1, 10000, &bench->sample_ms);
+		return text_number("time", value, 1, 10000, &bench->sample_ms);
 	case OPT_JSON:
 		cmd->json = value;
 		return -1;

@@ -26,20 +26,6 @@ struct files_cmd {
 	const char *json;
 };
 
-static int set_number(const char *name, const char *text, unsigned least, unsigned most,
-		      unsigned *out)
-{
-	char *end;
-	unsigned long n = strtoul(text, &end, 10);
-
-	if (text[0] < '0' || text[0] > '9' || *end || n < least || n > most) {
-		say("--%s takes a number from %u to %u", name, least, most);
-		return 2;
-	}
-	*out = (unsigned)n;
-	return -1;
-}
-
 static int set(struct files_cmd *cmd, int option)
 {
 	unsigned mib = 0;
@@ -55,9 +41,9 @@ static int set(struct files_cmd *cmd, int option)
 		cmd->json = optarg;
 		return -1;
 	case 's':
-		return set_number("samples", optarg, 3, STATS_MAX, &cmd->files.samples);
+		return text_number("samples", optarg, 3, STATS_MAX, &cmd->files.samples);
 	case 'm':
-		r = set_number("mib", optarg, 1, MOST_MIB, &mib);
+		r = text_number("mib", optarg, 1, MOST_MIB, &mib);
 		cmd->files.size = (uint64_t)mib << 20;
 		return r;
 	default: /* getopt said what is wrong */

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "progress.h"
@@ -80,4 +81,17 @@ void say(const char *fmt, ...)
 const char *say_last(void)
 {
 	return last[0] ? last : NULL;
+}
+
+int text_number(const char *name, const char *text, unsigned least, unsigned most, unsigned *out)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (text[0] < '0' || text[0] > '9' || *end || n < least || n > most) {
+		say("--%s takes a number from %u to %u", name, least, most);
+		return 2;
+	}
+	*out = (unsigned)n;
+	return -1;
 }

@@ -20,4 +20,7 @@ void say(const char *fmt, ...) __attribute__((__format__(__printf__, 1, 2)));
 /* What the last say() said, without the command; NULL before the first. */
 const char *say_last(void);
 
+/* The number behind --name. -1: go on; 2 after one line about what is wrong. */
+int text_number(const char *name, const char *text, unsigned least, unsigned most, unsigned *out);
+
 #endif
