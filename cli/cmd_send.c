@@ -147,9 +147,9 @@ static int session(struct sender *sn)
 		}
 		text_safe(sn->source.name, sn->safe, sizeof(sn->safe));
 		r = send_file(sn);
-		source_close(&sn->source);
 		if (r < 0)
-			return r;
+			return r; /* its descriptor and its memory may still be lent */
+		source_close(&sn->source);
 	}
 	r = link_say(&sn->link, PROTO_DONE, 0, sn->report.nr_files);
 	return r < 0 ? sender_lost(sn, r) : 0;
@@ -256,9 +256,9 @@ int cmd_send(int argc, char **argv)
 		r = start(&sn);
 	if (r == 0)
 		r = session(&sn);
-	source_close(&sn.source);
 	/* In the middle of a body only a reset says "this is not the end". */
 	stats = link_close(&sn.link, CLOSE_MS, r < 0 && r != -ESTALE);
+	source_close(&sn.source);
 	report_end(&sn.report, &stats, r == 0);
 	XXH3_freeState(sn.hash);
 	return r == 0 ? 0 : 1;

@@ -103,7 +103,6 @@ int source_map(struct source *source)
 {
 	size_t len = (size_t)source->before.st_size;
 	void *map = mmap(NULL, len, PROT_READ, MAP_SHARED, source->fd, 0);
-
 	int r;
 
 	if (map == MAP_FAILED)
