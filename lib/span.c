@@ -89,11 +89,15 @@ void span_unstall(struct zcs_ctx *ctx)
 /* Gives the memory back; false: it was not out (a mapped span that is released twice). */
 static bool give_memory(struct zcs_ctx *ctx, const struct zcs_span *s)
 {
+	size_t len;
+
 	if (s->flags & ZCS_SPAN_MAPPED)
 		return window_owns(&ctx->window, span_start(ctx, s)) &&
 		       window_release(&ctx->window, span_start(ctx, s), span_charge(s));
+	/* A datagram's charge has what lies in front of it as well. */
+	len = s->flags & ZCS_SPAN_DATAGRAM ? 1 : span_charge(s);
 	if (!chunk_has(&ctx->rx, span_copy_start(s)) &&
-	    !pool_owns(&ctx->pool, span_copy_start(s), 1))
+	    !pool_owns(&ctx->pool, span_copy_start(s), len))
 		return false;
 	chunk_give(ctx, &ctx->rx, span_copy_start(s));
 	return true;
