@@ -287,19 +287,21 @@ static void connected(struct zcs_conn *c, uint32_t revents)
 		event_raise(c, ZCS_EV_OPEN);
 }
 
+/* What ICMP says of a datagram does not break the socket. The kernel will not tell it again. */
+void conn_tell_icmp(struct zcs_conn *c, int error)
+{
+	c->icmp = error;
+	rx_ready(c, EPOLLIN);
+}
+
 static void note_error(struct zcs_conn *c)
 {
 	int err = socket_error(c);
 
-	if (!err)
-		return;
-	if (!c->dgram) {
+	if (err && c->dgram)
+		conn_tell_icmp(c, err);
+	else if (err)
 		conn_fail(c, err);
-		return;
-	}
-	/* What ICMP says of a datagram does not break the socket; asked for, it is gone there. */
-	c->icmp = err;
-	rx_ready(c, EPOLLIN);
 }
 
 /*

@@ -123,7 +123,7 @@ struct zcs_conn {
 	uint32_t nr_events; /* in the context's ring */
 	union {
 		uint32_t rx_skip; /* recv_skip_hint: bytes to copy before mapping can go on */
-		int32_t icmp;	  /* UDP: what was said of a datagram, and nobody was told; 0 */
+		int32_t icmp;	  /* UDP: what was said of a datagram, to be told; 0 */
 	};
 	uint32_t lowat;	   /* SO_RCVLOWAT as set last */
 	uint32_t route_ms; /* when the route was last looked at */
@@ -131,6 +131,8 @@ struct zcs_conn {
 
 	struct conn_stats stats;
 };
+
+_Static_assert(PROBE_ROUTE_CARD < 4, "a route has two bits");
 
 /* The queue of a connection, made when it has none; NULL: no memory. */
 static inline struct txq *txq_get(struct zcs_conn *c)
@@ -160,7 +162,8 @@ static inline bool conn_is_fault(const struct zcs_conn *c, int error)
 /* conn.c */
 void conn_schedule(struct zcs_conn *c);
 void conn_work(struct zcs_conn *c, uint32_t revents);
-void conn_fail(struct zcs_conn *c, int error); /* raises ERROR, gives up what is not sent */
+void conn_fail(struct zcs_conn *c, int error);	    /* raises ERROR, gives up what is not sent */
+void conn_tell_icmp(struct zcs_conn *c, int error); /* UDP: by the next zcs_conn_recv */
 void conn_timer(struct zcs_conn *c, uint64_t now_ns);
 void conn_set_timer(struct zcs_conn *c);
 void conn_free(struct zcs_conn *c);

@@ -276,17 +276,17 @@ static bool may_be_told_late(int error)
 }
 
 /* One datagram or train was tried alone, and failed. */
-static int failed(struct zcs_conn *c, bool lend, int error, bool *again)
+static int failed(struct zcs_conn *c, bool lend, int error, int *told)
 {
 	struct msg *m = txq_at(c->q, c->q->cursor);
 	bool taken = lend && doubt(c);
 
 	/* Guard 24: it may be of an earlier one. Told once more, it is of this one. */
-	if (GUARD(24) && !taken && !*again && may_be_told_late(error)) {
-		*again = true;
+	if (GUARD(24) && !taken && !*told && may_be_told_late(error)) {
+		*told = error;
 		return 0;
 	}
-	*again = false;
+	*told = 0;
 	switch (error) {
 	case -EAGAIN:
 		return -EAGAIN;
@@ -372,7 +372,7 @@ static int64_t hit(const struct volley *v, unsigned n)
 }
 
 /* Bytes sent, or a negative errno that ends this turn. `most`: datagrams or trains to try. */
-static int64_t push_some(struct zcs_conn *c, unsigned *most, bool *again)
+static int64_t push_some(struct zcs_conn *c, unsigned *most, int *told)
 {
 	struct volley v = { .c = c, .lend = lends(c) };
 	int n;
@@ -392,11 +392,13 @@ static int64_t push_some(struct zcs_conn *c, unsigned *most, bool *again)
 		n = (int)v.nr;
 	*most = n == (int)v.nr ? DGRAM_CALLS : 1;
 	if (n > 0) {
-		*again = false;
+		if (*told) /* it was of an earlier one, whose message is over */
+			conn_tell_icmp(c, *told);
+		*told = 0;
 		return hit(&v, (unsigned)n);
 	}
 	if (v.nr == 1 || n == -EAGAIN)
-		return failed(c, v.lend, n, again);
+		return failed(c, v.lend, n, told);
 	if (v.lend)
 		doubt(c);
 	return 0;
@@ -405,7 +407,7 @@ static int64_t push_some(struct zcs_conn *c, unsigned *most, bool *again)
 int dgram_push(struct zcs_conn *c)
 {
 	unsigned most = DGRAM_CALLS;
-	bool again = false;
+	int told = 0; /* what may be of an earlier datagram, and is asked for once more */
 	uint64_t done = 0;
 
 	while (c->q && c->q->cursor != tx_end(c)) {
@@ -415,7 +417,7 @@ int dgram_push(struct zcs_conn *c)
 			conn_schedule(c);
 			break;
 		}
-		r = push_some(c, &most, &again);
+		r = push_some(c, &most, &told);
 		if (r == -EAGAIN) {
 			conn_block(c);
 			break;

@@ -235,6 +235,27 @@ static void error_is_told(void)
 	app_end(&app);
 }
 
+/* Told by a sending call that then went well: of an earlier datagram, so a receive tells it. */
+static void error_of_an_earlier_one_is_told(void)
+{
+	struct app_conn *c = begin(0);
+	struct zcs_span s;
+	int n;
+
+	sim_equal(zcs_conn_recv(c->conn, &s, 1, 0), -EAGAIN);
+	c->readable = false;
+	sim_knobs(c->tcp)->icmp_pct = 100;
+	sim_equal(app_send_plain(c, 100, ZCS_COPY), 1);
+	sim_knobs(c->tcp)->icmp_pct = 0;
+	while (!c->readable)
+		app_take(&app, 5);
+	n = zcs_conn_recv(c->conn, &s, 1, 0);
+	sim_assert(n < 0 && n != -EAGAIN); /* whichever ICMP it was */
+	sim_equal(zcs_conn_recv(c->conn, &s, 1, 0), -EAGAIN);
+	sim_equal(app_stats(c).tx_refused, 0);
+	app_end(&app);
+}
+
 int main(void)
 {
 	static const struct sim_case cases[] = {
@@ -244,6 +265,7 @@ int main(void)
 		{ "large_among_small", large_among_small },
 		{ "narrowed", narrowed },
 		{ "error_is_told", error_is_told },
+		{ "error_of_an_earlier_one_is_told", error_of_an_earlier_one_is_told },
 	};
 
 	return sim_main(cases, sizeof(cases) / sizeof(*cases), 20);
