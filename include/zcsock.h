@@ -258,7 +258,8 @@ struct zcs_conn_opts {
  * can (6.7); kernel TLS, MPTCP and UNIX stream sockets are known, and copy. The descriptor is the
  * library's until CLOSED or detach; on failure it stays yours. opts may be NULL.
  * UDP sockets of IPv4 and IPv6 are taken as well, connected or not: each message is a datagram, or
- * several (zcs_msg.segment), and so is each span; send_file, send_span, shutdown: -EOPNOTSUPP.
+ * several (zcs_msg.segment), and so is each span; send_file, send_pipe, send_span, recv_pipe and
+ * shutdown say -EOPNOTSUPP.
  * -EBADF, -ENOTSOCK, -ENOTCONN, -EINVAL (listening, or the context was abandoned), -EOPNOTSUPP
  * (neither a stream nor UDP), -EEXIST (polled by this context already), -E2BIG, -ENOMEM, -ENOSPC
  * (epoll's limit); of a connection that is broken already, what broke it: -ECONNRESET ...
@@ -332,9 +333,9 @@ ZCS_MUST int zcs_conn_send(struct zcs_conn *conn, const struct zcs_msg *msg);
  * `len` bytes of `file` from offset `off`, in order with messages, by sendfile(2). Keep the
  * descriptor open until RELEASED, which comes when the peer's kernel has the bytes: until then, and
  * if the peer is on this host until it has read them, a change to that part of the file changes
- * what it gets. A file that ends early: status -ENODATA,
- * `bytes` were sent, the connection stays usable. A file lends no memory: no budget counts it. 0,
- * or an error as of zcs_conn_send, but never -EAGAIN.
+ * what it gets. A file that ends early: status -ENODATA, `bytes` were sent, the connection stays
+ * usable. A file lends no memory: no budget counts it. 0, or an error as of zcs_conn_send, but
+ * never -EAGAIN.
  */
 ZCS_MUST int zcs_conn_send_file(struct zcs_conn *conn, int file, uint64_t off, uint64_t len,
 				uint64_t token);

@@ -98,7 +98,6 @@ static void ctx_fd__is_quiet_when_idle(void **state)
 	net_finish(&b.net);
 }
 
-/* Events made by the caller's own calls are told of as well. */
 static uint64_t borrowed(const struct app *a)
 {
 	struct zcs_stats st;
@@ -107,6 +106,7 @@ static uint64_t borrowed(const struct app *a)
 	return st.borrowed;
 }
 
+/* Events made by the caller's own calls are told of as well. */
 static void ctx_fd__own_calls_make_it_readable(void **state)
 {
 	struct zcs_conn_opts opts = { .size = sizeof(opts),
